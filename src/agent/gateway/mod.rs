@@ -1,0 +1,1 @@
+//! The gateway's agent: gate and router.

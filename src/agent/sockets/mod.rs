@@ -1,0 +1,1 @@
+//! What daemons ask: socketmap, saslauthd, `auth_http`.

@@ -1,0 +1,1 @@
+//! The store's agent: door, provisioning, supervision of Cyrus.

@@ -1,0 +1,124 @@
+//! `MailDomain`: one mail domain, the organisation it belongs to, and what its DNS must say.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Wishes for one domain of a mail system.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "mail.angiang.gov.vn",
+    version = "v1alpha1",
+    kind = "MailDomain",
+    plural = "maildomains",
+    namespaced,
+    category = "mail",
+    status = "MailDomainStatus",
+    derive = "PartialEq",
+    doc = "A mail domain of a MailSystem: Mailboxes in the same namespace may have addresses in it.",
+    printcolumn(name = "Domain", type_ = "string", json_path = ".spec.domain"),
+    printcolumn(name = "Organisation", type_ = "string", json_path = ".spec.organisation"),
+    printcolumn(name = "Mailboxes", type_ = "integer", json_path = ".status.mailboxes"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    cel
+)]
+#[serde(rename_all = "camelCase")]
+pub struct MailDomainSpec {
+    /// The MailSystem that serves the domain.
+    pub system: SystemRef,
+
+    /// The domain (lower case, A-labels). It cannot be changed.
+    #[x_kube(
+        validation = ("self.matches('^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z][a-z0-9-]*[a-z0-9]$')", "must be a lower-case domain name with at least two labels, such as angiang.gov.vn"),
+        validation = ("self == oldSelf", "the domain cannot be changed; make a new MailDomain")
+    )]
+    #[schemars(length(min = 3, max = 253))]
+    pub domain: String,
+
+    /// The body that uses the domain, for example `Tỉnh ủy An Giang`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 200))]
+    pub organisation: Option<String>,
+
+    /// How outgoing mail is signed.
+    #[serde(default)]
+    pub dkim: Dkim,
+}
+
+/// Names a MailSystem.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct SystemRef {
+    /// Name of the MailSystem.
+    #[schemars(length(min = 1, max = 40))]
+    pub name: String,
+    /// Its namespace; the MailDomain's own if absent. Another one must be allowed by the system's `tenantNamespaces`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: Option<String>,
+}
+
+/// DKIM (RFC 6376) of a domain. The key pair is RSA of 2048 bits, made by the operator.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Dkim {
+    /// The selector under which the public key is published.
+    #[serde(default = "default_selector")]
+    #[x_kube(validation = ("self.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')", "must be one DNS label"))]
+    #[schemars(length(min = 1, max = 63))]
+    pub selector: String,
+}
+
+impl Default for Dkim {
+    fn default() -> Self {
+        Self { selector: default_selector() }
+    }
+}
+
+fn default_selector() -> String {
+    "mail".to_owned()
+}
+
+/// What is known of a domain.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct MailDomainStatus {
+    /// The generation of the spec that the conditions speak of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Number of Mailboxes whose address is in the domain and was accepted.
+    #[serde(default)]
+    pub mailboxes: u32,
+    /// The records to publish in the DNS.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns_records: Vec<DnsRecord>,
+    /// `Ready`: the system's agents accept mail for the domain. `DkimKeyAvailable`: outgoing mail can be signed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
+
+/// A DNS record to publish.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct DnsRecord {
+    /// What the record is for: `MX`, `SPF`, `DKIM`, `DMARC`.
+    pub purpose: String,
+    /// Owner name, fully qualified without the final dot.
+    pub name: String,
+    /// Record type: `MX` or `TXT`.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// The data in presentation form, TXT data as one string without quotes.
+    pub value: String,
+}

@@ -1,0 +1,143 @@
+//! `Mailbox`: one mailbox and the addresses that reach it.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Wishes for one mailbox. The domain of `address` must be that of a MailDomain in the same namespace.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "mail.angiang.gov.vn",
+    version = "v1alpha1",
+    kind = "Mailbox",
+    plural = "mailboxes",
+    namespaced,
+    category = "mail",
+    status = "MailboxStatus",
+    derive = "PartialEq",
+    doc = "A mailbox: one address, its aliases, its owner's credentials and its quota.",
+    printcolumn(name = "Address", type_ = "string", json_path = ".spec.address"),
+    printcolumn(name = "Unit", type_ = "string", json_path = ".spec.unit"),
+    printcolumn(name = "State", type_ = "string", json_path = ".spec.state"),
+    printcolumn(name = "Quota", type_ = "string", json_path = ".spec.quota"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    selectable = ".spec.address",
+    cel
+)]
+#[serde(rename_all = "camelCase")]
+pub struct MailboxSpec {
+    /// The mailbox's address (RFC 5321 Mailbox, lower case, dot-atom local part of at most 64 characters).
+    /// It cannot be changed: mail is stored under it.
+    #[x_kube(
+        validation = ("self.matches('^[a-z0-9!#$%&*+/=?^_{|}~-]+([.][a-z0-9!#$%&*+/=?^_{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z][a-z0-9-]*[a-z0-9]$')", "must be a lower-case address with a domain, such as an.nguyen@angiang.gov.vn"),
+        validation = ("self.indexOf('@') <= 64", "the part before the @ is limited to 64 characters (RFC 5321, 4.5.3.1.1)"),
+        validation = ("self == oldSelf", "the address of a mailbox cannot be changed; make a new Mailbox and keep the old address as an alias")
+    )]
+    #[schemars(length(min = 3, max = 254))]
+    pub address: String,
+
+    /// The owner's name as people read it, for example `Nguyễn Văn An`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 200))]
+    pub display_name: Option<String>,
+
+    /// The organisational unit, for example `Sở Thông tin và Truyền thông`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 200))]
+    pub unit: Option<String>,
+
+    /// The owner's position in the unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 200))]
+    pub position: Option<String>,
+
+    /// Whether the owner may log in and send. Mail is accepted and kept in every state.
+    #[serde(default)]
+    pub state: MailboxState,
+
+    /// Largest total size of the stored messages, a Kubernetes quantity of at least 1Mi.
+    #[serde(default = "default_quota")]
+    #[x_kube(validation = ("isQuantity(self) && quantity(self).compareTo(quantity('1Mi')) >= 0", "must be a quantity of at least 1Mi, such as 2Gi"))]
+    #[schemars(length(max = 32))]
+    pub quota: String,
+
+    /// Further addresses that reach this mailbox and that its owner may send from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(
+        validation = ("self.all(a, a.matches('^[a-z0-9!#$%&*+/=?^_{|}~-]+([.][a-z0-9!#$%&*+/=?^_{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z][a-z0-9-]*[a-z0-9]$'))", "every alias must be a lower-case address with a domain")
+    )]
+    #[schemars(schema_with = "aliases_schema")]
+    pub aliases: Vec<String>,
+
+    /// The Secret with the password. Without it a password is generated into the Secret `<name>-credentials`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_secret: Option<SecretKeyRef>,
+}
+
+/// A key of a Secret in the namespace of the object that refers to it.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretKeyRef {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Key within the Secret.
+    #[serde(default = "default_key")]
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
+
+/// What the owner of a mailbox may do.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MailboxState {
+    /// Receives, reads and sends.
+    #[default]
+    Active,
+    /// Receives; neither logs in nor sends.
+    Suspended,
+}
+
+/// What is known of a mailbox.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct MailboxStatus {
+    /// The generation of the spec that the conditions speak of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The store shard that holds the mail. It is chosen once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<u32>,
+    /// The Secret that holds the password in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_secret: Option<String>,
+    /// `Ready`: every gateway and store agent in service answers for the addresses of this mailbox.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
+
+fn default_quota() -> String {
+    "2Gi".to_owned()
+}
+
+fn default_key() -> String {
+    "password".to_owned()
+}
+
+/// A set of addresses: the bounds keep the cost of the CEL rule within the API server's budget.
+fn aliases_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "array", "maxItems": 64, "x-kubernetes-list-type": "set",
+        "items": {"type": "string", "minLength": 3, "maxLength": 254}
+    })
+}

@@ -1,0 +1,24 @@
+//! The custom resources of `mail.angiang.gov.vn/v1alpha1`: types, CEL rules, defaults and printer columns; no logic.
+//!
+//! What the API server can refuse at apply it refuses by the rules here; everything that depends on other objects
+//! becomes a condition (see [`crate::operator`]). All kinds are namespaced and in the category `mail`.
+
+pub mod domain;
+pub mod mailbox;
+pub mod system;
+
+pub use domain::{MailDomain, MailDomainSpec, MailDomainStatus};
+pub use mailbox::{Mailbox, MailboxSpec, MailboxState, MailboxStatus};
+pub use system::{MailSystem, MailSystemSpec, MailSystemStatus};
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+
+/// API group of all kinds.
+pub const GROUP: &str = "mail.angiang.gov.vn";
+
+/// Every custom resource definition of the project, in the order in which they are installed.
+#[must_use]
+pub fn crds() -> Vec<CustomResourceDefinition> {
+    vec![MailSystem::crd(), MailDomain::crd(), Mailbox::crd()]
+}

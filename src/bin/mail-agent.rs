@@ -1,0 +1,2 @@
+//! The agent beside a mail daemon.
+fn main() {}

@@ -1,0 +1,119 @@
+//! The directory: what the agents know of domains, mailboxes and credentials.
+//!
+//! The operator compiles it from objects and writes it as one *index* Secret and a number of *shard* Secrets, a power of
+//! two; an address lives in the shard that [`shard_of`] names. Agents hold all of it in memory and on disk. Values are
+//! typed here and turned into bytes and back; nothing here reads a cluster or a file.
+//!
+//! Each Secret carries its content under [`CONTENT`] and under [`ISSUED`] the number it was issued under. Numbers grow
+//! with every issue of that Secret: an agent refuses a lower one, so an API server restored from a backup does not bring
+//! back old passwords. Content is deterministic, so that unchanged content is recognised by its bytes.
+
+mod address;
+mod format;
+
+pub use address::{AddressError, domain_of, fold};
+pub use format::{FormatError, decode_index, decode_shard, encode_index, encode_shard};
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::MailboxState;
+
+/// Key of the compressed content in the Secret of an index or a shard.
+pub const CONTENT: &str = "directory";
+/// Key of the issue number in the same Secret: decimal milliseconds of Unix time, growing with each issue.
+pub const ISSUED: &str = "issued";
+
+/// What concerns the whole system.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Index {
+    /// Number of directory shards, a power of two.
+    pub shards: u32,
+    /// The domains for which mail is accepted, folded and sorted.
+    pub domains: Vec<String>,
+    /// Key of the tokens with which a gateway introduces a client to a store: 64 hexadecimal digits.
+    pub token_key: String,
+}
+
+/// One part of the address space.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shard {
+    /// Entries by folded address.
+    pub entries: BTreeMap<String, Entry>,
+}
+
+/// What stands behind an address.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum Entry {
+    /// A mailbox of its own.
+    Mailbox(MailboxEntry),
+    /// Another address of the mailbox named here.
+    Alias(String),
+}
+
+/// A mailbox.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct MailboxEntry {
+    /// The store shard that holds the mail.
+    pub store: u32,
+    /// What the owner may do.
+    pub state: MailboxState,
+    /// Quota in bytes.
+    pub quota: u64,
+    /// How a password is checked; without it nobody can log in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<Credential>,
+}
+
+/// How a password is checked.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Credential {
+    /// argon2id in the PHC string format.
+    pub hash: String,
+    /// Names the version of the Secret the hash was made from, so that it need not be made again after a restart.
+    pub source: String,
+}
+
+impl std::fmt::Debug for Credential {
+    /// Hides the hash: entries may be logged.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credential").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+/// The directory shard of `count` in which `address` (folded) lives. FNV-1a of the address, so that it is the same in
+/// every release; `count` is a power of two.
+#[must_use]
+pub fn shard_of(address: &str, count: u32) -> u32 {
+    let hash = address.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    // The low bits of FNV-1a alone are poor for keys that differ in one byte: fold the high half in.
+    let mixed = (hash >> 32) ^ hash;
+    u32::try_from(mixed % u64::from(count.max(1))).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_spread_evenly_over_shards() {
+        let mut counts = [0_u32; 16];
+        for n in 0..16_000 {
+            counts[shard_of(&format!("u{n}@angiang.gov.vn"), 16) as usize] += 1;
+        }
+        assert!(counts.iter().all(|count| (800..1200).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn debug_output_has_no_hash() {
+        let credential = Credential { hash: "$argon2id$x".into(), source: "s".into() };
+        assert!(!format!("{credential:?}").contains("argon2id"));
+    }
+}

@@ -1,0 +1,33 @@
+//! # mail-operator
+//!
+//! Runs an organisation's mail on Kubernetes. Objects say what is wanted; the *operator* turns them into workloads and
+//! into a directory; an *agent* beside each mail daemon answers the daemon's questions from that directory.
+//!
+//! ```text
+//!  MailSystem ──▶ operator::system ──▶ workloads, Services, configuration       (fetch → validate → desired → apply → status)
+//!  MailDomain ─┐
+//!  Mailbox ────┼▶ operator::mailbox ─▶ directory shards (Secrets), DKIM keys    (events folded into an index)
+//!  Secrets ────┘                             │ watch
+//!                                            ▼
+//!              agent::directory (memory, disk) ─▶ sockets that Postfix, nginx and Cyrus ask
+//!
+//!  client ─▶ Postfix ─▶ Rspamd (milter) ─▶ gate (milter: clamd, verdict) ─▶ queue ─▶ router (LMTP) ─▶ door ─▶ Cyrus
+//!  reader ─▶ nginx ──(auth_http: who, which store)──▶ Cyrus
+//! ```
+//!
+//! What it promises, in this order: an accepted message is never lost; mail keeps flowing without the operator and
+//! without the API server; nothing unscanned is delivered unless that was chosen; deleting an object never destroys
+//! mail by itself; status tells the truth.
+//!
+//! [`api`], [`directory`], [`wire`], [`operator::desired`] and [`operator::config`] are pure: they import neither a
+//! client nor a socket.
+
+pub mod agent;
+pub mod api;
+pub mod conditions;
+pub mod directory;
+pub mod images;
+pub mod names;
+pub mod operator;
+pub mod telemetry;
+pub mod wire;

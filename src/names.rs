@@ -1,0 +1,184 @@
+//! Names and labels: how the objects of a mail system are called, and the newtypes that keep a host name from being
+//! taken for an address. Pure; nothing here knows a client.
+
+use std::{collections::BTreeMap, fmt};
+
+/// Field manager of server-side apply, and value of `app.kubernetes.io/managed-by`.
+pub const MANAGER: &str = "mail-operator";
+/// Label with the number of a store shard.
+pub const SHARD_LABEL: &str = "mail.angiang.gov.vn/shard";
+/// Annotation with the hash of what a pod mounts, so that it is replaced when that changes.
+pub const CONFIG_HASH: &str = "mail.angiang.gov.vn/config-hash";
+
+/// Ports inside the cluster. The outer ones are the protocols' own.
+pub mod ports {
+    /// SMTP between servers (RFC 5321).
+    pub const SMTP: u16 = 25;
+    /// Submission with implicit TLS (RFC 8314).
+    pub const SUBMISSIONS: u16 = 465;
+    /// Submission with STARTTLS (RFC 6409).
+    pub const SUBMISSION: u16 = 587;
+    /// IMAP with implicit TLS.
+    pub const IMAPS: u16 = 993;
+    /// POP3 with implicit TLS.
+    pub const POP3S: u16 = 995;
+    /// Health, status and metrics of every agent and of the operator.
+    pub const HTTP: u16 = 9100;
+    /// nginx asks here who a client is; loopback of the gateway pod only.
+    pub const AUTH_HTTP: u16 = 9000;
+    /// The door: LMTP of the store's agent.
+    pub const DOOR: u16 = 2003;
+    /// Cyrus IMAP, reached by the gateways' proxy.
+    pub const CYRUS_IMAP: u16 = 1143;
+    /// Cyrus POP3, reached by the gateways' proxy.
+    pub const CYRUS_POP3: u16 = 1110;
+    /// Cyrus LMTP, on the loopback of the store pod.
+    pub const CYRUS_LMTP: u16 = 2424;
+    /// Cyrus ManageSieve.
+    pub const CYRUS_SIEVE: u16 = 4190;
+    /// Rspamd's milter.
+    pub const ANTISPAM: u16 = 11332;
+    /// clamd.
+    pub const ANTIVIRUS: u16 = 3310;
+    /// Valkey.
+    pub const CACHE: u16 = 6379;
+}
+
+/// The parts of a mail system, as they appear in labels and object names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Component {
+    /// Postfix, nginx and their agent.
+    Gateway,
+    /// Cyrus and its agent.
+    Store,
+    /// Rspamd.
+    Antispam,
+    /// clamd.
+    Antivirus,
+    /// Valkey.
+    Cache,
+}
+
+impl Component {
+    /// Every component, in the order in which they are reported.
+    pub const ALL: [Self; 5] = [Self::Gateway, Self::Store, Self::Antispam, Self::Antivirus, Self::Cache];
+
+    /// The name in labels and object names.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Store => "store",
+            Self::Antispam => "antispam",
+            Self::Antivirus => "antivirus",
+            Self::Cache => "cache",
+        }
+    }
+}
+
+impl fmt::Display for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The name of a mail system and of its namespace: what every other name is derived from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SystemName {
+    /// Namespace of the MailSystem.
+    pub namespace: String,
+    /// Name of the MailSystem.
+    pub name: String,
+}
+
+impl SystemName {
+    /// Names the system `name` in `namespace`.
+    #[must_use]
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// Name of a component's workload, Service and configuration: `S-gateway`. Stores have one for each shard: [`Self::store`].
+    #[must_use]
+    pub fn component(&self, component: Component) -> String {
+        format!("{}-{component}", self.name)
+    }
+
+    /// Name of a shard's StatefulSet and headless Service: `S-store-0`.
+    #[must_use]
+    pub fn store(&self, shard: u32) -> String {
+        format!("{}-store-{shard}", self.name)
+    }
+
+    /// Name of the headless Service of the gateway pods.
+    #[must_use]
+    pub fn gateway_pods(&self) -> String {
+        format!("{}-gateway-pods", self.name)
+    }
+
+    /// Host name of a shard's store pod, with `{shard}` left for the agent to fill in.
+    #[must_use]
+    pub fn store_host_pattern(&self) -> String {
+        format!("{0}-store-{{shard}}-0.{0}-store-{{shard}}.{1}.svc", self.name, self.namespace)
+    }
+
+    /// ConfigMap of a daemon: `S-postfix`.
+    #[must_use]
+    pub fn config(&self, daemon: &str) -> String {
+        format!("{}-{daemon}", self.name)
+    }
+
+    /// Secret with the certificate that is served.
+    #[must_use]
+    pub fn tls(&self) -> String {
+        format!("{}-tls", self.name)
+    }
+
+    /// Secret with the DKIM keys, mounted by Rspamd.
+    #[must_use]
+    pub fn dkim(&self) -> String {
+        format!("{}-dkim", self.name)
+    }
+
+    /// Secret with the tokens of this installation, made once.
+    #[must_use]
+    pub fn internal(&self) -> String {
+        format!("{}-internal", self.name)
+    }
+
+    /// Secret with the index of the directory.
+    #[must_use]
+    pub fn directory(&self) -> String {
+        format!("{}-directory", self.name)
+    }
+
+    /// Secret with shard `index` of a directory of `count` shards.
+    #[must_use]
+    pub fn directory_shard(&self, count: u32, index: u32) -> String {
+        format!("{}-directory-{count}-{index}", self.name)
+    }
+
+    /// Labels by which the objects of a component are selected.
+    #[must_use]
+    pub fn selector(&self, component: Component) -> BTreeMap<String, String> {
+        [("name", MANAGER), ("instance", &self.name), ("component", component.as_str())]
+            .into_iter()
+            .map(|(key, value)| (format!("app.kubernetes.io/{key}"), value.to_owned()))
+            .collect()
+    }
+
+    /// Labels of every object of the system.
+    #[must_use]
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        [("name", MANAGER), ("instance", &self.name), ("managed-by", MANAGER)]
+            .into_iter()
+            .map(|(key, value)| (format!("app.kubernetes.io/{key}"), value.to_owned()))
+            .collect()
+    }
+}
+
+impl fmt::Display for SystemName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}

@@ -1,0 +1,1 @@
+//! One renderer for each configuration file of the mail daemons. Pure.

@@ -1,0 +1,1 @@
+//! What a mail system needs in the cluster: pure functions from `Validated` to Kubernetes objects.

@@ -1,0 +1,1 @@
+//! Mailboxes and domains: events folded into an index, compiled into the directory.

@@ -1,0 +1,1 @@
+//! Protocols that the mail daemons speak: bytes in, typed values out. No sockets, no panics, bounded sizes.

@@ -1,1 +1,19 @@
-//! Protocols that the mail daemons speak: bytes in, typed values out. No sockets, no panics, bounded sizes.
+//! The protocols that mail daemons speak to the agents, as codecs without IO.
+//!
+//! Bytes come in, typed values go out, and the other way round; nothing here opens a socket, waits
+//! or logs. Three rules hold for every codec: no input makes it panic, no input makes it hold more
+//! than a stated number of bytes, and bytes are never turned into text on the way (mail is not
+//! always UTF-8). Each decoder has a fuzz target under `fuzz/`.
+
+pub mod auth_http;
+pub mod clamd;
+pub mod lmtp;
+pub mod milter;
+pub mod reply;
+pub mod saslauthd;
+pub mod secret;
+pub mod socketmap;
+pub mod syslog;
+
+#[cfg(test)]
+mod testing;

@@ -21,7 +21,11 @@ where
 }
 
 /// What came out, and whether it ended in an error.
-fn decode<'a, D>(mut decoder: D, pieces: impl IntoIterator<Item = &'a [u8]>, buffered: usize) -> (Vec<String>, bool)
+fn decode<'a, D>(
+    mut decoder: D,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    buffered: usize,
+) -> (Vec<String>, bool)
 where
     D: Decoder<Item: Debug>,
 {

@@ -46,7 +46,6 @@ control_network() {
 }
 
 control_network_remove() {
-  [ -e "$root/made" ] || return 0
   ip rule del pref 900 iif "$bridge" 2>/dev/null || true
   ip link del "$bridge" 2>/dev/null || true # its routes go with it
   sysctl -qp "$root/made" >/dev/null 2>&1 || true

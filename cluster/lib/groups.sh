@@ -71,7 +71,7 @@ freeze() { # v1 group
 
 group_remove() { # name
   local c
-  for c in $(cg_hierarchies); do
+  for c in "$cg" "$cg"/*/; do # all of them: in a hybrid host runc makes groups in the v2 tree as well
     [ ! -d "$c/$prefix-$1" ] || find "$c/$prefix-$1" -depth -type d -exec rmdir {} + 2>/dev/null || true
   done
 }

@@ -18,10 +18,6 @@ node_network() { # n: as a fresh machine has it, plugged into the bridge
 }
 
 unplug() { ip link set "$prefix-node$1" down 2>/dev/null || true; }
-unwire() { # n
-  ip link del "$prefix-node$1" 2>/dev/null || true
-  ip netns del "$prefix-node$1" 2>/dev/null || true
-}
 
 # From the host, service addresses are reached through one node, whose kube-proxy answers for all of them.
 route_services() {
@@ -61,6 +57,10 @@ state = "$d/state"
  [plugins."io.containerd.grpc.v1.cri".cni]
   bin_dir = "/usr/lib/cni"
   conf_dir = "$d/cni"
+ [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+   Root = "$d/state/runc"
 Y
   cat >"$d/kubelet.yaml" <<Y
 apiVersion: kubelet.config.k8s.io/v1beta1
@@ -126,13 +126,22 @@ heal_node() { rm -f "$run/node$1.cut"; ip link set "$prefix-node$1" up; route_se
 kill_node() { # what a power cut does: no process ends before the network is gone, and memory (mounts) does not survive
   unplug "$1"
   group_kill "node$1"
-  touch "$run/node$1.off"
   rm -f "$run/node$1"-*.pid "$run/node$1.cut"
+  [ ! -d "$run" ] || touch "$run/node$1.off"
   route_services
   unmount "$root/node$1"
-  unwire "$1"
+  ip link del "$prefix-node$1" 2>/dev/null || true
+  ip netns del "$prefix-node$1" 2>/dev/null || true
   group_remove "node$1"
+  forget_tasks "$root/node$1/state/io.containerd.runtime.v2.task"
   rm -rf "$root/node$1/state" "$root/node$1"/containerd.sock*
+}
+
+forget_tasks() { # folder: what containers leave in places that all nodes share
+  local task
+  for task in "$1"/*/*/; do
+    rm -f "$(sed 's,^unix://,,' "$task/address" 2>/dev/null)" /var/lib/cni/results/*-"$(basename "$task")"-*
+  done
 }
 
 start_node() {

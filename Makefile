@@ -1,0 +1,64 @@
+# What people and CI run, nothing else. `make` alone lists it.
+#
+#   make demo        bring everything up on the local cluster and send real mail
+#   make demo-down   remove the demo and the local cluster
+#   make test        every test: unit, a real API server, end to end on the local cluster
+#   make lint        formatting, clippy, shellcheck
+#   make generate    write the generated files: crds/ and the chart's copy
+#   make bench       measure; docs/benchmarks.md has the figures
+#   make deny        licences, sources and advisories of the dependencies
+#
+# CLUSTER=current uses the cluster of the current kubeconfig instead, with IMAGE_PREFIX=registry/path to push images to.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+
+CACHE := $(or $(MAIL_OPERATOR_CACHE),$(HOME)/.cache/mail-operator)
+# Kept outside the checkout, so that a fresh clone compiles only what is its own; cargo itself keys each unit by a hash
+# of its inputs.
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+export CARGO_TERM_COLOR ?= never
+CLUSTER ?= local
+export CLUSTER PROFILE
+
+.PHONY: help demo demo-down test test-unit test-apiserver test-e2e lint generate bench deny
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo:
+	@cluster/install
+	@cluster/demo
+
+demo-down:
+	@cluster/demo down
+
+# In order of cost, so that what is wrong shows early. The e2e suite needs the local cluster with the operator on it.
+test: test-unit test-apiserver test-e2e
+
+test-unit:
+	cargo test --locked --lib --bins --test crds
+
+test-apiserver:
+	cluster/cluster build
+	cargo test --locked --test apiserver --test examples
+
+test-e2e:
+	cluster/install
+	cargo test --locked --test e2e
+
+lint:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	! command -v shellcheck >/dev/null || shellcheck -x cluster/cluster cluster/install cluster/demo images/build images/base .ci/run
+
+generate:
+	@rm -rf crds && mkdir crds
+	cargo run --locked --quiet --bin mail-operator -- crds --output crds
+	cp crds/*.yaml charts/mail-operator/crds/
+
+bench:
+	PROFILE=release cluster/install
+	cargo bench --locked
+
+deny:
+	cargo deny check

@@ -44,7 +44,7 @@ test-apiserver:
 
 test-e2e:
 	cluster/install
-	cargo test --locked --test e2e
+	KUBECONFIG=$${KUBECONFIG:-$$(cluster/cluster kubeconfig)} cargo test --locked --test e2e
 
 lint:
 	cargo fmt --check

@@ -1,0 +1,13 @@
+//! The whole path on a real cluster: objects are applied, mail goes in over SMTP and comes back over IMAP.
+//!
+//! The cluster is the one that KUBECONFIG names, with mail-operator installed (`cluster/install`). Every test uses
+//! mailboxes of its own in one shared mail system; a test that takes parts of that system away holds it alone.
+
+mod imap;
+mod smtp;
+mod world;
+
+mod delivery;
+mod faults;
+mod objects;
+mod refusals;

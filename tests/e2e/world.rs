@@ -1,0 +1,249 @@
+//! The mail system that the tests share: made once, in a namespace of its own.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, LazyLock},
+    time::{Duration, SystemTime},
+};
+
+use k8s_openapi::api::core::v1::{Namespace, Secret, Service};
+use kube::{
+    Api, Client, Resource,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+};
+use mail_operator::{
+    api::{MailDomain, MailSystem, Mailbox},
+    conditions,
+};
+use rustls::{
+    ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::ServerName, pki_types::pem::PemObject,
+};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tokio::{
+    net::TcpStream,
+    runtime::Runtime,
+    sync::{OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+pub(crate) const DOMAIN: &str = "angiang.gov.vn";
+pub(crate) const HOSTNAME: &str = "mail.angiang.gov.vn";
+pub(crate) const EICAR: &str = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*";
+pub(crate) const GTUBE: &str = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X";
+const LABEL: &str = "mail-operator-e2e";
+
+/// One runtime for all tests: connections of the shared client live in it.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+static WORLD: OnceCell<World> = OnceCell::const_new();
+static TURN: RwLock<()> = RwLock::const_new(());
+
+/// The shared mail system.
+pub(crate) struct World {
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+    service: IpAddr,
+    tls: Arc<ClientConfig>,
+}
+
+/// A mailbox that a test made.
+pub(crate) struct Account {
+    pub(crate) name: String,
+    pub(crate) address: String,
+    pub(crate) password: String,
+}
+
+/// Runs a test beside others.
+pub(crate) fn run(test: impl AsyncFnOnce(&'static World)) {
+    RUNTIME.block_on(async {
+        let _turn: RwLockReadGuard<()> = TURN.read().await;
+        test(WORLD.get_or_init(World::make).await).await;
+    });
+}
+
+/// Runs a test alone: it takes away what the others need.
+pub(crate) fn run_alone(test: impl AsyncFnOnce(&'static World)) {
+    RUNTIME.block_on(async {
+        let _turn: RwLockWriteGuard<()> = TURN.write().await;
+        test(WORLD.get_or_init(World::make).await).await;
+    });
+}
+
+/// A name nobody used before.
+pub(crate) fn unique(prefix: &str) -> String {
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let since = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |d| d.as_millis());
+    format!("{prefix}{since:x}{}", NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+}
+
+/// Tries until it succeeds; panics with the last answer when `deadline` has passed.
+pub(crate) async fn eventually<T>(
+    deadline: Duration,
+    what: &str,
+    mut attempt: impl AsyncFnMut() -> Result<T, String>,
+) -> T {
+    let end = tokio::time::Instant::now() + deadline;
+    loop {
+        match attempt().await {
+            Ok(value) => return value,
+            Err(answer) if tokio::time::Instant::now() > end => panic!("{what}: {answer} after {deadline:?}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    }
+}
+
+impl World {
+    async fn make() -> Self {
+        let client = Client::try_default().await.expect("a cluster: run cluster/install first");
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        for old in namespaces.list(&ListParams::default().labels(LABEL)).await.expect("namespaces") {
+            let _ = namespaces.delete(&old.metadata.name.unwrap_or_default(), &DeleteParams::default()).await;
+        }
+        let namespace = unique("e2e-");
+        let object = json!({"metadata": {"name": namespace, "labels": {LABEL: ""}}});
+        namespaces.create(&PostParams::default(), &parse(object)).await.expect("a namespace");
+        let mut world = Self { client, namespace, service: IpAddr::from([0; 4]), tls: trust(&[]) };
+        world.apply(parse::<Secret>(signatures())).await;
+        world.apply(parse::<MailSystem>(system())).await;
+        world.apply(parse::<MailDomain>(domain("angiang", DOMAIN))).await;
+        world.ready::<MailSystem>("mail", Duration::from_secs(900)).await;
+        let service = world.api::<Service>().get("mail-gateway").await.expect("the gateway's Service");
+        let address = service.spec.and_then(|spec| spec.cluster_ip).expect("its address");
+        world.service = address.parse().expect("an address");
+        let secret = world.api::<Secret>().get("mail-tls").await.expect("the served certificate");
+        world.tls = trust(&secret.data.expect("data")["tls.crt"].0);
+        world
+    }
+
+    /// Objects of a kind in the tests' namespace.
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Server-side apply.
+    pub(crate) async fn apply<K>(&self, object: K) -> K
+    where
+        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + DeserializeOwned
+            + serde::Serialize
+            + std::fmt::Debug,
+    {
+        let name = object.meta().name.clone().expect("a name");
+        let params = PatchParams::apply("e2e").force();
+        self.api::<K>().patch(&name, &params, &Patch::Apply(&object)).await.expect("applied")
+    }
+
+    /// Waits until the object's condition `Ready` is True for its generation.
+    pub(crate) async fn ready<K>(&self, name: &str, deadline: Duration)
+    where
+        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + DeserializeOwned
+            + std::fmt::Debug
+            + serde::Serialize,
+    {
+        self.condition::<K>(name, "Ready", "True", deadline).await;
+    }
+
+    /// Waits until a condition of an object has this status for its generation; returns its reason.
+    pub(crate) async fn condition<K>(
+        &self,
+        name: &str,
+        type_: &str,
+        status: &str,
+        deadline: Duration,
+    ) -> String
+    where
+        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + DeserializeOwned
+            + std::fmt::Debug
+            + serde::Serialize,
+    {
+        let what = format!("{} {name}: {type_}={status}", K::kind(&()));
+        eventually(deadline, &what, async || {
+            let object = self.api::<K>().get(name).await.map_err(|e| e.to_string())?;
+            let generation = object.meta().generation;
+            let value = serde_json::to_value(&object).map_err(|e| e.to_string())?;
+            let found = value["status"].get("conditions").cloned().unwrap_or_default();
+            let found: Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> =
+                serde_json::from_value(found).unwrap_or_default();
+            conditions::get(&found, type_)
+                .filter(|c| c.status == status && c.observed_generation == generation)
+                .map(|c| c.reason.clone())
+                .ok_or_else(|| format!("{found:?}"))
+        })
+        .await
+    }
+
+    /// A new mailbox, ready, with a generated password. `more` is merged into its spec.
+    pub(crate) async fn mailbox(&self, more: serde_json::Value) -> Account {
+        let name = unique("u");
+        let address = format!("{name}@{DOMAIN}");
+        let mut spec = json!({"address": address});
+        spec.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
+        self.apply(parse::<Mailbox>(json!({"metadata": {"name": name}, "spec": spec}))).await;
+        self.ready::<Mailbox>(&name, Duration::from_secs(120)).await;
+        let secret = self.api::<Secret>().get(&format!("{name}-credentials")).await;
+        let data = secret.ok().and_then(|s| s.data).unwrap_or_default();
+        let password =
+            data.get("password").map(|p| String::from_utf8_lossy(&p.0).into_owned()).unwrap_or_default();
+        Account { name, address, password }
+    }
+
+    /// Where a port of the gateways is reached.
+    pub(crate) fn address(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.service, port)
+    }
+
+    /// TLS as a client does it that trusts the served certificate alone.
+    pub(crate) async fn tls(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from(HOSTNAME).map_err(std::io::Error::other)?;
+        TlsConnector::from(self.tls.clone()).connect(name, stream).await
+    }
+}
+
+/// An object from JSON that lacks `apiVersion` and `kind`.
+pub(crate) fn parse<K>(mut value: serde_json::Value) -> K
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned,
+{
+    value["apiVersion"] = K::api_version(&()).into();
+    value["kind"] = K::kind(&()).into();
+    serde_json::from_value(value).expect("an object")
+}
+
+fn trust(pem: &[u8]) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        roots.add(certificate.expect("a certificate")).expect("a trust anchor");
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("TLS");
+    Arc::new(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// A ClamAV signature file that knows the EICAR test file and nothing else.
+fn signatures() -> serde_json::Value {
+    let pattern: String = EICAR[24..].bytes().map(|byte| format!("{byte:02x}")).collect();
+    json!({"metadata": {"name": "eicar"}, "stringData": {"local.ndb": format!("Eicar-Test-Signature:0:*:{pattern}\n")}})
+}
+
+fn system() -> serde_json::Value {
+    json!({"metadata": {"name": "mail"}, "spec": {
+        "hostname": HOSTNAME,
+        "gateway": {"queueStorage": {"size": "1Gi"}},
+        "store": {"shards": 2, "storage": {"size": "1Gi"}},
+        "antivirus": {"signatureSecret": "eicar"},
+    }})
+}
+
+/// A MailDomain of the shared system.
+pub(crate) fn domain(name: &str, domain: &str) -> serde_json::Value {
+    json!({"metadata": {"name": name}, "spec": {"system": {"name": "mail"}, "domain": domain}})
+}

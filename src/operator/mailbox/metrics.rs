@@ -1,0 +1,65 @@
+//! Figures of the mailbox controller. Labels name kinds and results, never a mailbox.
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+/// What was written and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Write {
+    /// `directory`, `role`, `credentials`, `dkim`, `status`, `event`.
+    pub kind: &'static str,
+    /// `ok`, `gone` or `failed`.
+    pub result: &'static str,
+}
+
+/// Handles of the registered metrics; clones share their values.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Directory Secrets issued.
+    pub issues: Counter,
+    /// Bytes of the largest directory shard.
+    pub largest_shard: Gauge,
+    /// Mailboxes and domains that wait for agents.
+    pub pending: Gauge,
+    /// Passwords that wait to be hashed or made.
+    pub credentials: Gauge,
+    /// Writes to the API.
+    pub writes: Family<Write, Counter>,
+    /// Seconds from the first event of a batch until it is issued.
+    pub latency: Histogram,
+}
+
+impl Metrics {
+    /// Registers all metrics under the prefix `directory`.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            issues: Counter::default(),
+            largest_shard: Gauge::default(),
+            pending: Gauge::default(),
+            credentials: Gauge::default(),
+            writes: Family::default(),
+            latency: Histogram::new([0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 15.0, 60.0]),
+        };
+        let to = registry.sub_registry_with_prefix("directory");
+        to.register("issues", "Directory Secrets issued", metrics.issues.clone());
+        to.register(
+            "largest_shard_bytes",
+            "Size of the largest directory shard",
+            metrics.largest_shard.clone(),
+        );
+        to.register("pending", "Mailboxes and domains that wait for agents", metrics.pending.clone());
+        to.register("credentials_pending", "Passwords being made or hashed", metrics.credentials.clone());
+        to.register("writes", "Writes to the API by kind and result", metrics.writes.clone());
+        to.register("latency_seconds", "From the first event to the issue", metrics.latency.clone());
+        metrics
+    }
+
+    /// Counts one write.
+    pub fn wrote(&self, kind: &'static str, result: &'static str) {
+        self.writes.get_or_create(&Write { kind, result }).inc();
+    }
+}

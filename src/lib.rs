@@ -29,5 +29,6 @@ pub mod directory;
 pub mod images;
 pub mod names;
 pub mod operator;
+pub mod quantity;
 pub mod telemetry;
 pub mod wire;

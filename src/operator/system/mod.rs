@@ -1,1 +1,5 @@
 //! The MailSystem controller.
+
+pub mod certificate;
+pub mod pair;
+pub mod validated;

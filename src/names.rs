@@ -24,6 +24,10 @@ pub mod ports {
     pub const POP3S: u16 = 995;
     /// Health, status and metrics of every agent and of the operator.
     pub const HTTP: u16 = 9100;
+    /// IMAP with implicit TLS as nginx listens to it in the pod, where it may bind no port below 1024.
+    pub const PROXY_IMAPS: u16 = 10993;
+    /// POP3 with implicit TLS as nginx listens to it in the pod.
+    pub const PROXY_POP3S: u16 = 10995;
     /// nginx asks here who a client is; loopback of the gateway pod only.
     pub const AUTH_HTTP: u16 = 9000;
     /// The door: LMTP of the store's agent.

@@ -1,0 +1,52 @@
+//! Cyrus of a store: `imapd.conf` and `cyrus.conf`, the same for all shards.
+//!
+//! Precedence: Cyrus reads these two files only, and refuses an option that stands twice, so they are rendered whole.
+//! Passwords are asked of the agent's saslauthd socket; the users' own never come here, but tokens that the gateway
+//! issued. Duplicate suppression is off (it swallows a different message of the same Message-ID): the door looks first.
+//! Mailboxes are made by the agent alone, since Cyrus's autocreate at LMTP accepts any name. What is deleted is kept for
+//! 30 days. `munge8bit: no`, or raw 8-bit headers, common in Vietnamese mail, are stored as `X`. The LMTP port trusts its
+//! callers (`-a`) and is therefore on the loopback. IMAP and Sieve have no TLS here: nginx could not speak it to them.
+
+use super::{Files, files, fill};
+
+/// What differs between systems.
+#[derive(Clone, Copy, Debug)]
+pub struct Cyrus<'a> {
+    /// The name in greetings and Received.
+    pub hostname: &'a str,
+    /// Host of the gateways, to whose port 25 Sieve's own mail goes.
+    pub gateway_host: &'a str,
+}
+
+/// All files.
+#[must_use]
+pub fn render(input: &Cyrus) -> Files {
+    let imapd = fill(
+        include_str!("templates/cyrus/imapd.conf"),
+        &[("hostname", input.hostname), ("gateway_host", input.gateway_host)],
+    );
+    files([("imapd.conf", imapd), ("cyrus.conf", include_str!("templates/cyrus/cyrus.conf").to_owned())])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::operator::config::listing;
+
+    const INPUT: Cyrus = Cyrus { hostname: "mail.angiang.gov.vn", gateway_host: "demo-gateway" };
+
+    #[test]
+    fn cyrus_files_are_these() {
+        insta::assert_snapshot!(listing(&render(&INPUT)));
+    }
+
+    #[test]
+    fn no_option_stands_twice_which_cyrus_would_refuse() {
+        let imapd = &render(&INPUT)["imapd.conf"];
+        let options: Vec<_> = imapd.lines().filter_map(|line| line.split(':').next()).collect();
+        let distinct: BTreeSet<_> = options.iter().collect();
+        assert_eq!(options.len(), distinct.len());
+    }
+}

@@ -52,9 +52,9 @@ lint:
 	! command -v shellcheck >/dev/null || shellcheck -x cluster/cluster cluster/install cluster/demo images/build images/base .ci/run
 
 generate:
-	@rm -rf crds && mkdir crds
+	@rm -rf crds charts/mail-operator/files/crds && mkdir -p crds charts/mail-operator/files
 	cargo run --locked --quiet --bin mail-operator -- crds --output crds
-	cp crds/*.yaml charts/mail-operator/crds/
+	cp -r crds charts/mail-operator/files/crds
 
 bench:
 	PROFILE=release cluster/install

@@ -35,12 +35,13 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct MailDomainSpec {
-    /// The MailSystem that serves the domain.
+    /// The MailSystem that serves the domain. It cannot be changed: the domain's mail is stored there.
+    #[x_kube(validation = ("self == oldSelf", "the system of a domain cannot be changed, since its mail is stored there"))]
     pub system: SystemRef,
 
     /// The domain (lower case, A-labels). It cannot be changed.
     #[x_kube(
-        validation = ("self.matches('^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z][a-z0-9-]*[a-z0-9]$')", "must be a lower-case domain name with at least two labels, such as angiang.gov.vn"),
+        validation = ("self.matches('^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z][a-z0-9-]{0,61}[a-z0-9]$')", "must be a lower-case domain name with at least two labels, such as angiang.gov.vn"),
         validation = ("self == oldSelf", "the domain cannot be changed; make a new MailDomain")
     )]
     #[schemars(length(min = 3, max = 253))]
@@ -105,6 +106,7 @@ pub struct MailDomainStatus {
     pub dns_records: Vec<DnsRecord>,
     /// `Ready`: the system's agents accept mail for the domain. `DkimKeyAvailable`: outgoing mail can be signed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "super::schema::conditions")]
     pub conditions: Vec<Condition>,
 }
 

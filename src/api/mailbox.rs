@@ -33,14 +33,17 @@ use serde::{Deserialize, Serialize};
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     selectable = ".spec.address",
+    validation = kube::core::Rule::new("self.metadata.name.size() <= 241")
+        .message("the name of a Mailbox is limited to 241 characters, since <name>-credentials names its Secret"),
     cel
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("!has(self.aliases) || !(self.address in self.aliases)", "the address of the mailbox cannot be one of its aliases"))]
 pub struct MailboxSpec {
     /// The mailbox's address (RFC 5321 Mailbox, lower case, dot-atom local part of at most 64 characters).
     /// It cannot be changed: mail is stored under it.
     #[x_kube(
-        validation = ("self.matches('^[a-z0-9!#$%&*+/=?^_{|}~-]+([.][a-z0-9!#$%&*+/=?^_{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z][a-z0-9-]*[a-z0-9]$')", "must be a lower-case address with a domain, such as an.nguyen@angiang.gov.vn"),
+        validation = ("self.matches('^[a-z0-9!#$%&*+/=?^_{|}~-]+([.][a-z0-9!#$%&*+/=?^_{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z][a-z0-9-]{0,61}[a-z0-9]$')", "must be a lower-case address with a domain, such as an.nguyen@angiang.gov.vn"),
         validation = ("self.indexOf('@') <= 64", "the part before the @ is limited to 64 characters (RFC 5321, 4.5.3.1.1)"),
         validation = ("self == oldSelf", "the address of a mailbox cannot be changed; make a new Mailbox and keep the old address as an alias")
     )]
@@ -75,7 +78,8 @@ pub struct MailboxSpec {
     /// Further addresses that reach this mailbox and that its owner may send from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(
-        validation = ("self.all(a, a.matches('^[a-z0-9!#$%&*+/=?^_{|}~-]+([.][a-z0-9!#$%&*+/=?^_{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z][a-z0-9-]*[a-z0-9]$'))", "every alias must be a lower-case address with a domain")
+        validation = ("self.all(a, a.matches('^[a-z0-9!#$%&*+/=?^_{|}~-]+([.][a-z0-9!#$%&*+/=?^_{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z][a-z0-9-]{0,61}[a-z0-9]$'))", "every alias must be a lower-case address with a domain"),
+        validation = ("self.all(a, a.indexOf('@') <= 64)", "the part before the @ of an alias is limited to 64 characters (RFC 5321, 4.5.3.1.1)")
     )]
     #[schemars(schema_with = "aliases_schema")]
     pub aliases: Vec<String>,
@@ -123,6 +127,7 @@ pub struct MailboxStatus {
     pub credentials_secret: Option<String>,
     /// `Ready`: every gateway and store agent in service answers for the addresses of this mailbox.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "super::schema::conditions")]
     pub conditions: Vec<Condition>,
 }
 

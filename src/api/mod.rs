@@ -5,6 +5,7 @@
 
 pub mod domain;
 pub mod mailbox;
+mod schema;
 pub mod system;
 
 pub use domain::{MailDomain, MailDomainSpec, MailDomainStatus};
@@ -20,5 +21,5 @@ pub const GROUP: &str = "mail.angiang.gov.vn";
 /// Every custom resource definition of the project, in the order in which they are installed.
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    vec![MailSystem::crd(), MailDomain::crd(), Mailbox::crd()]
+    [MailSystem::crd(), MailDomain::crd(), Mailbox::crd()].map(schema::tidy).into()
 }

@@ -34,14 +34,15 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Mailboxes", type_ = "integer", json_path = ".status.mailboxes"),
     printcolumn(name = "Cert", type_ = "date", json_path = ".status.certificateExpiry", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = kube::core::Rule::new("self.metadata.name.size() <= 40")
-        .message("the name of a MailSystem is limited to 40 characters, since the names of its objects begin with it"),
+    validation = kube::core::Rule::new("self.metadata.name.matches('^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$')").message(
+        "the name of a MailSystem is a DNS label of at most 40 characters that begins with a letter, since the names of its Services begin with it"
+    ),
     cel
 )]
 #[serde(rename_all = "camelCase")]
 pub struct MailSystemSpec {
     /// The name under which clients and other mail servers reach the system, for example `mail.angiang.gov.vn`.
-    #[x_kube(validation = ("self.matches('^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z][a-z0-9-]*[a-z0-9]$')", "must be a lower-case host name with at least two labels"))]
+    #[x_kube(validation = ("self.matches('^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z][a-z0-9-]{0,61}[a-z0-9]$')", "must be a lower-case host name with at least two labels"))]
     #[schemars(length(min = 3, max = 253))]
     pub hostname: String,
 
@@ -67,7 +68,8 @@ pub struct MailSystemSpec {
 
     /// Other namespaces whose MailDomains may use this system; `*` means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 256), inner(length(min = 1, max = 63)))]
+    #[x_kube(validation = ("self.all(n, n == '*' || n.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$'))", "must be names of namespaces, or * for all"))]
+    #[schemars(schema_with = "tenant_namespaces_schema")]
     pub tenant_namespaces: Vec<String>,
 
     /// Stop changing this system's objects. What runs goes on running.
@@ -97,7 +99,7 @@ pub struct Gateway {
     pub service: GatewayService,
     /// Largest message that is accepted, a quantity between 64Ki and 200Mi.
     #[serde(default = "default_message_size")]
-    #[x_kube(validation = ("isQuantity(self) && quantity(self).isInteger() && quantity(self).compareTo(quantity('64Ki')) >= 0 && quantity(self).compareTo(quantity('200Mi')) <= 0", "must be a quantity between 64Ki and 200Mi, such as 50Mi"))]
+    #[x_kube(validation = ("isQuantity(self) && quantity(self).compareTo(quantity('64Ki')) >= 0 && quantity(self).compareTo(quantity('200Mi')) <= 0", "must be a quantity between 64Ki and 200Mi, such as 50Mi"))]
     #[schemars(length(max = 32))]
     pub message_size: String,
     /// The volume of each gateway's mail queue.
@@ -105,11 +107,12 @@ pub struct Gateway {
     pub queue_storage: Storage,
     /// Send all outgoing mail through this host: `host`, `host:port` or `[host]:port`. Without it the MX records decide.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = ("self.matches('^([[][a-zA-Z0-9.:-]+[]]|[a-zA-Z0-9.-]+)(:[0-9]{1,5})?$')", "must be host, host:port or [host]:port"))]
+    #[x_kube(validation = ("self.matches('^([[][a-zA-Z0-9.:-]+[]]|[a-zA-Z0-9.-]+)(:[1-9][0-9]{0,4})?$')", "must be host, host:port or [host]:port"))]
     #[schemars(length(min = 1, max = 300))]
     pub relay_host: Option<String>,
     /// Resources of the Postfix container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::schema::resources")]
     pub resources: Option<ResourceRequirements>,
 }
 
@@ -165,6 +168,7 @@ pub struct Store {
     pub storage: Storage,
     /// Resources of the Cyrus container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::schema::resources")]
     pub resources: Option<ResourceRequirements>,
 }
 
@@ -181,6 +185,7 @@ pub struct Antispam {
     pub thresholds: Thresholds,
     /// Resources of the Rspamd container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::schema::resources")]
     pub resources: Option<ResourceRequirements>,
 }
 
@@ -202,7 +207,7 @@ pub struct Thresholds {
 /// Virus scanner: ClamAV.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("!has(self.signatureSecret) || !has(self.mirrors)", "signatureSecret and mirrors exclude each other"))]
+#[x_kube(validation = ("!has(self.signatureSecret) || !has(self.mirrors) || self.mirrors.size() == 0", "signatureSecret and mirrors exclude each other"))]
 pub struct Antivirus {
     /// Number of clamd pods.
     #[serde(default = "two")]
@@ -224,6 +229,7 @@ pub struct Antivirus {
     pub on_detection: OnDetection,
     /// Resources of the clamd container. Official signatures need about 2Gi of memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::schema::resources")]
     pub resources: Option<ResourceRequirements>,
 }
 
@@ -256,6 +262,7 @@ pub struct MailSystemStatus {
     pub observed_generation: Option<i64>,
     /// `Ready`, `GatewayAvailable`, `StoreAvailable`, `AntispamAvailable`, `AntivirusAvailable`, `CertificateValid`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "super::schema::conditions")]
     pub conditions: Vec<Condition>,
     /// One entry for each workload.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -283,6 +290,14 @@ pub struct ComponentStatus {
     pub desired: u32,
     /// Image of the daemon.
     pub image: String,
+}
+
+/// A set of names: the bounds keep the cost of the CEL rule within the API server's budget.
+fn tenant_namespaces_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "array", "maxItems": 256, "x-kubernetes-list-type": "set",
+        "items": {"type": "string", "minLength": 1, "maxLength": 63}
+    })
 }
 
 macro_rules! default_from_serde {

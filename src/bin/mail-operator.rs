@@ -1,6 +1,10 @@
 //! The operator: `run` starts the controllers, `crds` prints the custom resource definitions.
 
-use std::process::ExitCode;
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 use mail_operator::api;
@@ -18,24 +22,33 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Print the custom resource definitions as YAML.
-    Crds,
+    Crds {
+        /// Write them into this folder instead, one file for each kind.
+        #[arg(long)]
+        output: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
-    match Arguments::parse().command {
-        Command::Crds => crds(),
+    let result = match Arguments::parse().command {
+        Command::Crds { output } => crds(output.as_deref()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mail-operator: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
-fn crds() -> ExitCode {
+fn crds(output: Option<&Path>) -> io::Result<()> {
     for crd in api::crds() {
-        match serde_saphyr::to_string(&crd) {
-            Ok(yaml) => println!("---\n{yaml}"),
-            Err(error) => {
-                eprintln!("a definition cannot be written as YAML: {error}");
-                return ExitCode::FAILURE;
-            }
+        let yaml = serde_saphyr::to_string(&crd).map_err(io::Error::other)?;
+        match output {
+            Some(folder) => fs::write(folder.join(format!("{}.yaml", crd.spec.names.plural)), &yaml)?,
+            None => println!("---\n{yaml}"),
         }
     }
-    ExitCode::SUCCESS
+    Ok(())
 }

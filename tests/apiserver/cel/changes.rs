@@ -1,0 +1,79 @@
+//! What cannot be changed, and what is filled in.
+
+use serde_json::{Value, json};
+
+use super::{check_changes, domain, mailbox, merge, spec, stored, system};
+
+#[tokio::test]
+async fn what_mail_is_stored_under_cannot_be_changed() {
+    let base = |mut base: Value, fields: Value| {
+        merge(&mut base, &json!({"spec": fields}));
+        base
+    };
+    check_changes(
+        base(system(), json!({"store": {"shards": 2}})),
+        vec![
+            spec(&json!({"store": {"shards": 3}}), None),
+            spec(&json!({"store": {"shards": 1}}), Some("the number of shards cannot shrink")),
+            // Leaving the field out means its default.
+            spec(&json!({"store": null}), Some("the number of shards cannot shrink")),
+            spec(&json!({"hostname": "mail2.angiang.gov.vn", "paused": true}), None),
+        ],
+    )
+    .await;
+    check_changes(
+        domain(),
+        vec![
+            spec(&json!({"domain": "angiang.vn"}), Some("the domain cannot be changed")),
+            spec(&json!({"system": {"name": "other"}}), Some("the system of a domain cannot be changed")),
+            spec(
+                &json!({"system": {"namespace": "other"}}),
+                Some("the system of a domain cannot be changed"),
+            ),
+            spec(&json!({"dkim": {"selector": "mail2"}, "organisation": "UBND tỉnh"}), None),
+        ],
+    )
+    .await;
+    check_changes(
+        mailbox(),
+        vec![
+            spec(
+                &json!({"address": "binh@angiang.gov.vn"}),
+                Some("the address of a mailbox cannot be changed"),
+            ),
+            spec(&json!({"state": "Suspended", "quota": "5Gi", "unit": "Văn phòng"}), None),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_left_out_gets_the_documented_default() {
+    assert_eq!(
+        stored(system()).await,
+        json!({
+            "hostname": "mail.angiang.gov.vn",
+            "gateway": {"replicas": 2, "service": {"type": "ClusterIP"}, "messageSize": "50Mi",
+                        "queueStorage": {"size": "5Gi"}},
+            "store": {"shards": 1, "storage": {"size": "50Gi"}},
+            "antispam": {"replicas": 2, "thresholds": {"addHeader": 6, "reject": 15}},
+            "antivirus": {"replicas": 2, "onFailure": "Defer", "onDetection": "Reject"}
+        })
+    );
+    let mut partial = system();
+    merge(
+        &mut partial,
+        &json!({"spec": {"gateway": {"replicas": 3}, "antispam": {"thresholds": {"reject": 20}}}}),
+    );
+    let partial = stored(partial).await;
+    assert_eq!(partial["gateway"]["messageSize"], json!("50Mi"));
+    assert_eq!(partial["antispam"], json!({"replicas": 2, "thresholds": {"addHeader": 6, "reject": 20}}));
+    assert_eq!(stored(domain()).await["dkim"], json!({"selector": "mail"}));
+    let mut with_secret = mailbox();
+    merge(&mut with_secret, &json!({"spec": {"passwordSecret": {"name": "an-password"}}}));
+    assert_eq!(
+        stored(with_secret).await,
+        json!({"address": "an.nguyen@angiang.gov.vn", "state": "Active", "quota": "2Gi",
+               "passwordSecret": {"name": "an-password", "key": "password"}})
+    );
+}

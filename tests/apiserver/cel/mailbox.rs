@@ -1,0 +1,99 @@
+//! MailDomain and Mailbox: names, addresses, quotas, aliases.
+
+use serde_json::{Value, json};
+
+use super::{check, domain, mailbox, spec};
+
+#[tokio::test]
+async fn a_domain_is_checked() {
+    let name = "must be a lower-case domain name with at least two labels";
+    let label = "must be one DNS label";
+    check(
+        domain(),
+        vec![
+            (json!({}), None),
+            spec(&json!({"domain": "xn--anging-3ya.vn"}), None),
+            spec(&json!({"domain": "gov"}), Some(name)),
+            spec(&json!({"domain": "AnGiang.gov.vn"}), Some(name)),
+            spec(&json!({"domain": "angiang.gov.vn."}), Some(name)),
+            spec(&json!({"domain": "an giang.gov.vn"}), Some(name)),
+            spec(&json!({"domain": "angiàng.gov.vn"}), Some(name)),
+            spec(&json!({"domain": "angiang_.gov.vn"}), Some(name)),
+            spec(&json!({"domain": null}), Some("spec.domain: Required value")),
+            spec(&json!({"system": {"name": null}}), Some("spec.system.name: Required value")),
+            spec(&json!({"dkim": {"selector": "2026-a"}}), None),
+            spec(&json!({"dkim": {"selector": "a.b"}}), Some(label)),
+            spec(&json!({"dkim": {"selector": "Mail"}}), Some(label)),
+            spec(&json!({"organisation": "Ủy ban nhân dân tỉnh An Giang"}), None),
+            spec(&json!({"organisation": "à".repeat(201)}), Some("may not be more than 200")),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_mailbox_is_checked() {
+    let address = "must be a lower-case address with a domain";
+    let local = "the part before the @ is limited to 64 characters";
+    let quota = "must be a quantity of at least 1Mi";
+    let at = |local: &str| format!("{local}@angiang.gov.vn");
+    let addressed = |value: String, refusal| spec(&json!({"address": value}), refusal);
+    check(
+        mailbox(),
+        vec![
+            (json!({}), None),
+            (json!({"metadata": {"name": "a".repeat(241)}}), None),
+            (json!({"metadata": {"name": "a".repeat(242)}}), Some("limited to 241 characters")),
+            addressed(at("o'brien"), Some(address)),
+            addressed(at("an+viec=1"), None),
+            addressed(at(&"a".repeat(64)), None),
+            addressed(at(&"a".repeat(65)), Some(local)),
+            addressed("an.nguyen".into(), Some(address)),
+            addressed("an.nguyen@localhost".into(), Some(address)),
+            addressed("an@nguyen@angiang.gov.vn".into(), Some(address)),
+            addressed(at("An.Nguyen"), Some(address)),
+            addressed(at("an..nguyen"), Some(address)),
+            addressed(at(".an"), Some(address)),
+            addressed(at("an nguyen"), Some(address)),
+            addressed(at("nguyễn"), Some(address)),
+            addressed("@angiang.gov.vn".into(), Some(address)),
+            spec(&json!({"quota": "1Mi"}), None),
+            spec(&json!({"quota": "1.5Gi"}), None),
+            spec(&json!({"quota": "1023Ki"}), Some(quota)),
+            spec(&json!({"quota": "lots"}), Some(quota)),
+            spec(&json!({"quota": "-1Gi"}), Some(quota)),
+            spec(&json!({"quota": 1_000_000}), Some("must be of type string")),
+            spec(&json!({"state": "Asleep"}), Some("supported values: \"Active\", \"Suspended\"")),
+            spec(&json!({"passwordSecret": {"key": "x"}}), Some("spec.passwordSecret.name: Required value")),
+            spec(&json!({"displayName": "ễ".repeat(200)}), None),
+            spec(&json!({"displayName": "ễ".repeat(201)}), Some("may not be more than 200")),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_aliases_of_a_mailbox_are_checked() {
+    let aliases = |value: Value, refusal| spec(&json!({"aliases": value}), refusal);
+    let numbered =
+        |count: usize| json!((0..count).map(|n| format!("a{n}@angiang.gov.vn")).collect::<Vec<_>>());
+    let long = format!("{}@angiang.gov.vn", "a".repeat(65));
+    check(
+        mailbox(),
+        vec![
+            aliases(json!([]), None),
+            aliases(json!(["an@angiang.gov.vn", "nguyen@stttt.angiang.gov.vn"]), None),
+            aliases(json!(["an"]), Some("every alias must be a lower-case address with a domain")),
+            aliases(
+                json!(["An@angiang.gov.vn"]),
+                Some("every alias must be a lower-case address with a domain"),
+            ),
+            aliases(json!([long]), Some("before the @ of an alias is limited to 64")),
+            aliases(json!(["an.nguyen@angiang.gov.vn"]), Some("cannot be one of its aliases")),
+            aliases(json!(["an@angiang.gov.vn", "an@angiang.gov.vn"]), Some("Duplicate value")),
+            aliases(numbered(64), None),
+            aliases(numbered(65), Some("must have at most 64 items")),
+        ],
+    )
+    .await;
+}

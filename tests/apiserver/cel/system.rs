@@ -1,0 +1,133 @@
+//! MailSystem: names, sizes, scanning, tenants.
+
+use serde_json::{Value, json};
+
+use super::{check, spec, system};
+
+#[tokio::test]
+async fn names_and_hosts_of_a_system_are_checked() {
+    let name = "a DNS label of at most 40 characters that begins with a letter";
+    let host = "must be a lower-case host name with at least two labels";
+    let relay = "must be host, host:port or [host]:port";
+    let relay_row = |value: &str, refusal| spec(&json!({"gateway": {"relayHost": value}}), refusal);
+    let named = |value: String, refusal| (json!({"metadata": {"name": value}}), refusal);
+    check(
+        system(),
+        vec![
+            (json!({}), None),
+            named("a".repeat(40), None),
+            named("a".repeat(41), Some(name)),
+            named("mail.tinh".into(), Some(name)),
+            named("2mail".into(), Some(name)),
+            spec(&json!({"hostname": "mail"}), Some(host)),
+            spec(&json!({"hostname": "Mail.angiang.gov.vn"}), Some(host)),
+            spec(&json!({"hostname": "mail..vn"}), Some(host)),
+            spec(&json!({"hostname": "-mail.vn"}), Some(host)),
+            spec(&json!({"hostname": "mail.angiang.gov.vn."}), Some(host)),
+            spec(&json!({"hostname": format!("{}.vn", "a".repeat(64))}), Some(host)),
+            spec(&json!({"hostname": format!("{}.vn", "a".repeat(63))}), None),
+            spec(&json!({"hostname": "10.0.0.1"}), Some(host)),
+            spec(&json!({"hostname": "mail.xn--p1ai"}), None),
+            spec(&json!({"hostname": null}), Some("spec.hostname: Required value")),
+            relay_row("relay.gov.vn", None),
+            relay_row("relay.gov.vn:587", None),
+            relay_row("[relay.gov.vn]:587", None),
+            relay_row("[2001:db8::1]:25", None),
+            relay_row("relay.gov.vn:", Some(relay)),
+            relay_row("relay.gov.vn:0", Some(relay)),
+            relay_row("relay gov vn", Some(relay)),
+            relay_row("", Some("should be at least 1 chars long")),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn sizes_and_counts_of_a_system_are_checked() {
+    let message = "must be a quantity between 64Ki and 200Mi";
+    let volume = "must be a quantity of at least 100Mi";
+    let size = |value: &str, refusal| spec(&json!({"gateway": {"messageSize": value}}), refusal);
+    let storage = |value: &str, refusal| spec(&json!({"store": {"storage": {"size": value}}}), refusal);
+    let memory = |value: Value, refusal| {
+        spec(&json!({"antivirus": {"resources": {"limits": {"memory": value}}}}), refusal)
+    };
+    check(
+        system(),
+        vec![
+            size("64Ki", None),
+            size("200Mi", None),
+            size("1.5Mi", None),
+            size("63Ki", Some(message)),
+            size("201Mi", Some(message)),
+            size("50 MB", Some(message)),
+            size("50MB", Some(message)),
+            size("", Some(message)),
+            size("-50Mi", Some(message)),
+            size("100000000500m", None),
+            size(&"1".repeat(33), Some("may not be more than 32")),
+            storage("100Mi", None),
+            storage("2Ti", None),
+            storage("99Mi", Some(volume)),
+            storage("9Ei", None),
+            storage("much", Some(volume)),
+            spec(
+                &json!({"store": {"storage": {"storageClassName": "fast"}}}),
+                Some("storage.size: Required value"),
+            ),
+            spec(&json!({"gateway": {"queueStorage": {"size": "1Mi"}}}), Some(volume)),
+            spec(&json!({"gateway": {"replicas": 0}}), Some("should be greater than or equal to 1")),
+            spec(&json!({"gateway": {"replicas": 51}}), Some("should be less than or equal to 50")),
+            spec(&json!({"gateway": {"replicas": "two"}}), Some("must be of type integer")),
+            spec(&json!({"antispam": {"replicas": 0}}), Some("should be greater than or equal to 1")),
+            spec(&json!({"antivirus": {"replicas": 0}}), Some("should be greater than or equal to 1")),
+            spec(&json!({"store": {"shards": 0}}), Some("should be greater than or equal to 1")),
+            spec(&json!({"store": {"shards": 65}}), Some("should be less than or equal to 64")),
+            memory(json!("4Gi"), None),
+            memory(json!(4_000_000_000_u64), None),
+            memory(json!("4 GB"), Some("should match")),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn scanning_and_tenants_of_a_system_are_checked() {
+    let thresholds = |value: Value, refusal| spec(&json!({"antispam": {"thresholds": value}}), refusal);
+    let exclude = "signatureSecret and mirrors exclude each other";
+    let tenants = |value: Value, refusal| spec(&json!({"tenantNamespaces": value}), refusal);
+    check(
+        system(),
+        vec![
+            thresholds(json!({"addHeader": 5, "reject": 12}), None),
+            thresholds(json!({"addHeader": 5.5}), None),
+            thresholds(json!({"addHeader": 7, "reject": 7}), Some("addHeader must be below reject")),
+            thresholds(json!({"reject": 5}), Some("addHeader must be below reject")),
+            thresholds(json!({"addHeader": 0.5}), Some("should be greater than or equal to 1")),
+            spec(
+                &json!({"antivirus": {"signatureSecret": "s", "mirrors": ["mirror.gov.vn"]}}),
+                Some(exclude),
+            ),
+            spec(&json!({"antivirus": {"signatureSecret": "s", "mirrors": []}}), None),
+            spec(&json!({"antivirus": {"signatureSecret": "s"}}), None),
+            spec(&json!({"antivirus": {"mirrors": vec!["m.vn"; 8]}}), None),
+            spec(&json!({"antivirus": {"mirrors": vec!["m.vn"; 9]}}), Some("must have at most 8 items")),
+            spec(
+                &json!({"antivirus": {"onFailure": "Ignore"}}),
+                Some("supported values: \"Defer\", \"Accept\""),
+            ),
+            spec(
+                &json!({"antivirus": {"onDetection": "Discard"}}),
+                Some("supported values: \"Reject\", \"Quarantine\""),
+            ),
+            spec(&json!({"gateway": {"service": {"type": "ExternalName"}}}), Some("supported values")),
+            spec(&json!({"tls": {}}), Some("spec.tls.secretName: Required value")),
+            spec(&json!({"tls": {"secretName": ""}}), Some("should be at least 1 chars long")),
+            spec(&json!({"tls": null}), None),
+            tenants(json!(["*"]), None),
+            tenants(json!(["hoi-nong-dan", "mttq"]), None),
+            tenants(json!(["mttq", "mttq"]), Some("Duplicate value")),
+            tenants(json!(["hoi_nong_dan"]), Some("must be names of namespaces, or * for all")),
+        ],
+    )
+    .await;
+}

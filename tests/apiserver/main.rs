@@ -1,0 +1,6 @@
+//! Tests against a real kube-apiserver: see `harness` for how it is started. One file for each subject.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod cel;
+mod harness;
+mod kubectl;

@@ -189,10 +189,7 @@ async fn ready(supervisor: &mut Child, kubeconfig: &Path) -> Result<Client, Stri
     let deadline = Instant::now() + Duration::from_secs(90);
     loop {
         let request = axum::http::Request::get("/readyz").body(Vec::new()).unwrap();
-        let error = match client.request_text(request).await {
-            Ok(_) => return Ok(client),
-            Err(error) => error,
-        };
+        let Err(error) = client.request_text(request).await else { return Ok(client) };
         if Instant::now() > deadline || supervisor.try_wait().unwrap().is_some() {
             return Err(error.to_string());
         }
@@ -208,7 +205,7 @@ async fn install_crds(client: Client) {
     for crd in mail_operator::api::crds() {
         let name = crd.name_any();
         let established = await_condition(api.clone(), &name, conditions::is_crd_established());
-        tokio::time::timeout(Duration::from_secs(60), established).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_mins(1), established).await.unwrap().unwrap();
     }
 }
 

@@ -98,7 +98,7 @@ async fn check_changes(base: Value, rows: Vec<Row>) {
         match expected {
             None => assert_eq!(said, None, "{fields}"),
             Some(expected) => {
-                assert!(said.as_deref().is_some_and(|said| said.contains(expected)), "{fields}: {said:?}")
+                assert!(said.as_deref().is_some_and(|said| said.contains(expected)), "{fields}: {said:?}");
             }
         }
     }

@@ -54,7 +54,7 @@ compile() { # module package...: into $out, telling every ten seconds where it i
     sleep 1
     (((SECONDS - began) % 10)) || say "  $module: $((SECONDS - began)) s, $(wc -l <"$log") steps, at $(tail -n 1 "$log" | cut -c1-80)"
   done
-  wait $pid || { grep -vE '^[a-z0-9.]+(/[^ ]*)?$' "$log" | tail -n 20 >&2; die "$module does not compile, see $log"; }
+  wait $pid || { grep -vE '^go: downloading |^[a-z0-9.]+(/[^ ]*)?$' "$log" | tail -n 20 >&2; die "$module does not compile, see $log"; }
   say "compiled $module in $((SECONDS - began)) s"
 }
 

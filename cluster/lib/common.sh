@@ -28,7 +28,6 @@ until_ok() { # seconds command...
 }
 
 nodes() { local d; for d in "$root"/node[0-9]*; do echo "${d##*node}"; done; } # the numbers of the nodes that were made
-nodes_wanted() { echo "${wanted:-3}"; }
 node_ip() { echo "$net.1$1"; }
 node_number() { # node2 or 2
   local n=${1#node}

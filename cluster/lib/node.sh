@@ -92,13 +92,13 @@ boot() { # n
   local inside=(nsenter --net="/run/netns/$prefix-node$n")
   group_make "node$n"
   spawn "node$n" "node$n-containerd" "${inside[@]}" containerd -c "$d/containerd.toml"
-  until_ok 30 in_containerd "$n" version
+  until_ok 120 in_containerd "$n" version
   [ -e "$d/booted" ] || import_images "$n" "$bin"/images/*.tar
   spawn "node$n" "node$n-kubelet" "${inside[@]}" "$bin/kubelet" --config="$d/kubelet.yaml" --kubeconfig="$pki/node$n.kubeconfig" \
     --root-dir="$d/kubelet" --node-ip="$(node_ip "$n")" --hostname-override="node$n"
   spawn "node$n" "node$n-proxy" "${inside[@]}" "$bin/kube-proxy" --kubeconfig="$pki/proxy.kubeconfig" --hostname-override="node$n" \
     --cluster-cidr="$pods.0.0/16" --proxy-mode=iptables --conntrack-max-per-core=0 --iptables-localhost-nodeports=false
-  until_ok 60 "${inside[@]}" curl -sf http://127.0.0.1:10248/healthz
+  until_ok 180 "${inside[@]}" curl -sf http://127.0.0.1:10248/healthz
   touch "$d/booted"
 }
 

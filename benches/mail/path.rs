@@ -84,11 +84,7 @@ async fn visible(world: &World, account: &Account) -> String {
 async fn make_plain(world: &World) {
     pause(world, json!(true)).await;
     edit(world, "mail-cyrus", |text| text.replace("127.0.0.1:2424", "0.0.0.0:2424")).await;
-    // Both shards' mailboxes are spread; the plain system delivers to whichever shard holds the accounts' mail.
-    let shard = 0;
-    let store =
-        world.api::<Service>().get(&format!("mail-store-{shard}")).await.unwrap().metadata.name.unwrap();
-    let target = format!("lmtp:inet:{store}-0.{store}.{}.svc.cluster.local:2424", world.namespace);
+    let target = format!("lmtp:inet:mail-store-0-0.mail-store-0.{}.svc.cluster.local:2424", world.namespace);
     edit(world, "mail-postfix", move |text| {
         let line = |line: &str| match line.split(" =").next().unwrap_or_default().trim() {
             "smtpd_milters" | "non_smtpd_milters" => {

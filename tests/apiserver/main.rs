@@ -2,7 +2,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cel;
-mod chart;
 mod harness;
 mod kubectl;
-mod rbac;

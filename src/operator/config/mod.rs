@@ -2,7 +2,7 @@
 //!
 //! `templates/` holds the files under the names that they have in the container, where each daemon's folder is mounted at
 //! `/config`; whatever differs between systems stands there as `{{name}}`. A daemon's module gives all its files at once
-//! ([`Files`]), ready to be the data of a `ConfigMap`. Where a setting has a reason, the module or the file gives it.
+//! ([`Files`]), ready to be the data of a ConfigMap. Where a setting has a reason, the module or the file gives it.
 
 pub mod clamav;
 pub mod cyrus;

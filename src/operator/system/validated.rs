@@ -32,8 +32,8 @@ pub struct Validated {
     pub antispam: Antispam,
     /// Virus scanner.
     pub antivirus: Antivirus,
-    /// The volume of the spam filter's cache.
-    pub cache: Volume,
+    /// The volume of the spam filter's cache; `None` if its storage class is not there.
+    pub cache: Option<Volume>,
     /// The pair that is served.
     pub pair: Pair,
     /// The installation's verdict token.
@@ -88,8 +88,8 @@ pub struct Gateway {
     pub service_annotations: BTreeMap<String, String>,
     /// Largest message in bytes.
     pub message_size: u64,
-    /// The queue's volume.
-    pub queue: Volume,
+    /// The queue's volume; `None` if its storage class is not there, so that no pod can be made yet.
+    pub queue: Option<Volume>,
     /// Where outgoing mail goes, if not to the MX.
     pub relay_host: Option<RelayHost>,
     /// Resources of Postfix.
@@ -99,8 +99,8 @@ pub struct Gateway {
 /// Stores.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Store {
-    /// The volume of each shard, by number; as many as there are shards.
-    pub shards: Vec<Volume>,
+    /// The volume of each shard, by number; as many as there are shards. `None` as in [`Gateway::queue`].
+    pub shards: Vec<Option<Volume>>,
     /// Resources of Cyrus.
     pub resources: Option<ResourceRequirements>,
 }

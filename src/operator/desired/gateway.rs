@@ -1,0 +1,128 @@
+//! The gateway StatefulSet: the agent, Postfix and the IMAP and POP proxy. Pure.
+//!
+//! The agent starts first, as a native sidecar, and ends last: the others ask it. Postfix's master needs root, so no group
+//! is set on the volumes: Postfix sets the owners in its queue itself and refuses others.
+
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{Container, PodSpec},
+};
+
+use super::{configuration::Hashes, pod, workload};
+use crate::{
+    names::{Component, ports},
+    operator::system::validated::{Validated, Volume},
+};
+
+/// User of the agent.
+const AGENT: i64 = 65_532;
+
+/// The gateways, each with its queue on a volume like `queue`.
+pub fn stateful_set(v: &Validated, queue: &Volume, hashes: &Hashes) -> StatefulSet {
+    let component = Component::Gateway;
+    let volumes = vec![
+        pod::scratch("run-agent"),
+        pod::scratch("postfix-data"),
+        pod::scratch("postfix-tmp"),
+        pod::scratch("nginx-tmp"),
+        pod::config_volume("postfix-config", v.name.config("postfix")),
+        pod::config_volume("nginx-config", v.name.config("nginx")),
+        pod::secret_volume("tls", v.name.tls(), false),
+        pod::secret_volume("internal", v.name.internal(), false),
+    ];
+    let spec = PodSpec {
+        automount_service_account_token: Some(true),
+        service_account_name: Some(v.name.component(component)),
+        init_containers: Some(vec![own_folder(v), agent(v)]),
+        ..pod::pod(v, component, vec![postfix(v), nginx(v)], volumes)
+    };
+    workload::stateful_set(
+        pod::meta(v, v.name.component(component), Some(component)),
+        pod::selector(v, component),
+        (v.name.gateway_pods(), v.gateway.replicas),
+        workload::claim("queue", queue),
+        pod::template(pod::labels(v, component), hashes.gateway.clone(), spec),
+    )
+}
+
+/// Gives the agent its folder on the queue's volume, which is root's when it is new.
+fn own_folder(v: &Validated) -> Container {
+    Container {
+        command: Some(["chown", "65532:65532", "/var/lib/agent"].map(str::to_owned).into()),
+        resources: pod::resources(None, "10m", "16Mi", "64Mi"),
+        volume_mounts: Some(vec![pod::mount_folder("queue", "agent", "/var/lib/agent")]),
+        ..pod::root_container("agent-folder", &v.images.operator, &["CHOWN"])
+    }
+}
+
+fn agent(v: &Validated) -> Container {
+    let name = |value: &dyn std::fmt::Debug| format!("{value:?}");
+    let own = vec![
+        pod::env("STORE_HOST_PATTERN", v.name.store_host_pattern()),
+        pod::env(
+            "CLAMD_HOST",
+            format!("{}.{}.svc", v.name.component(Component::Antivirus), v.name.namespace),
+        ),
+        pod::env("ANTIVIRUS_ON_FAILURE", name(&v.antivirus.on_failure)),
+        pod::env("ANTIVIRUS_ON_DETECTION", name(&v.antivirus.on_detection)),
+    ];
+    Container {
+        command: Some(["mail-agent", "gateway"].map(str::to_owned).into()),
+        env: Some(pod::agent_env(v, own)),
+        ports: Some(vec![pod::port("http", ports::HTTP)]),
+        restart_policy: Some("Always".to_owned()),
+        startup_probe: Some(pod::ask_agent("/readyz", 1, 600)),
+        readiness_probe: Some(pod::ask_agent("/readyz", 5, 2)),
+        liveness_probe: Some(pod::ask_agent("/healthz", 10, 6)),
+        resources: pod::resources(None, "30m", "64Mi", "512Mi"),
+        volume_mounts: Some(vec![
+            pod::mount("run-agent", "/run/agent"),
+            pod::mount_folder("queue", "agent", "/var/lib/agent"),
+            pod::mount_read_only("tls", "/etc/tls"),
+            pod::mount_read_only("internal", "/etc/internal"),
+        ]),
+        ..pod::container("agent", &v.images.operator, AGENT)
+    }
+}
+
+fn postfix(v: &Validated) -> Container {
+    const CAPABILITIES: [&str; 7] =
+        ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"];
+    Container {
+        ports: Some(vec![
+            pod::port("smtp", ports::SMTP),
+            pod::port("submissions", ports::SUBMISSIONS),
+            pod::port("submission", ports::SUBMISSION),
+        ]),
+        lifecycle: Some(pod::linger()),
+        readiness_probe: Some(pod::health(10, 2)),
+        liveness_probe: Some(pod::health(30, 6)),
+        resources: pod::resources(v.gateway.resources.as_ref(), "50m", "128Mi", "1Gi"),
+        volume_mounts: Some(vec![
+            pod::mount_read_only("postfix-config", "/config"),
+            pod::mount_read_only("tls", "/etc/tls"),
+            pod::mount("run-agent", "/run/agent"),
+            pod::mount("postfix-tmp", "/tmp"),
+            pod::mount("postfix-data", "/var/lib/postfix"),
+            pod::mount_folder("queue", "postfix", "/var/spool/postfix"),
+        ]),
+        ..pod::root_container("postfix", &v.images.postfix, &CAPABILITIES)
+    }
+}
+
+fn nginx(v: &Validated) -> Container {
+    Container {
+        ports: Some(vec![pod::port("imaps", ports::PROXY_IMAPS), pod::port("pop3s", ports::PROXY_POP3S)]),
+        lifecycle: Some(pod::linger()),
+        readiness_probe: Some(pod::health(10, 2)),
+        liveness_probe: Some(pod::health(30, 6)),
+        resources: pod::resources(None, "20m", "32Mi", "256Mi"),
+        volume_mounts: Some(vec![
+            pod::mount_read_only("nginx-config", "/config"),
+            pod::mount_read_only("tls", "/etc/tls"),
+            pod::mount("run-agent", "/run/agent"),
+            pod::mount("nginx-tmp", "/tmp"),
+        ]),
+        ..pod::container("nginx", &v.images.nginx, 33)
+    }
+}

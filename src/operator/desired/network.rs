@@ -1,0 +1,121 @@
+//! NetworkPolicies: exactly the arrows between the parts. Pure.
+//!
+//! ```text
+//!  world ─▶ gateway ─▶ antispam ─▶ cache          agents (gateway, store) ─▶ API server
+//!              │  └──▶ antivirus ─▶ world (signatures)
+//!              ├─────▶ store ─▶ gateway (mail that Sieve sends)
+//!              └─────▶ world (mail)
+//! ```
+
+use k8s_openapi::{
+    api::networking::v1::{
+        NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
+        NetworkPolicyPort, NetworkPolicySpec,
+    },
+    apimachinery::pkg::{
+        apis::meta::v1::{LabelSelector, LabelSelectorRequirement},
+        util::intstr::IntOrString,
+    },
+};
+
+use super::pod;
+use crate::{
+    names::{self, Component, ports},
+    operator::system::validated::{Signatures, Validated},
+};
+
+const API_SERVER: [u16; 2] = [443, 6443];
+const STORE_PORTS: [u16; 4] = [ports::DOOR, ports::CYRUS_IMAP, ports::CYRUS_POP3, ports::CYRUS_SIEVE];
+
+/// What a component's pods may receive and send.
+pub fn policy(v: &Validated, component: Component) -> NetworkPolicy {
+    let to = |to, ports: &[u16]| egress(Some(vec![peer(v, to)]), tcp(ports));
+    let from = |from, ports: &[u16]| ingress(Some(vec![peer(v, from)]), tcp(ports));
+    let (ingress, egress) = match component {
+        Component::Gateway => {
+            let outer =
+                [ports::SMTP, ports::SUBMISSIONS, ports::SUBMISSION, ports::PROXY_IMAPS, ports::PROXY_POP3S];
+            let out = vec![
+                dns(),
+                to(Component::Antispam, &[ports::ANTISPAM]),
+                to(Component::Antivirus, &[ports::ANTIVIRUS]),
+                to(Component::Store, &[&STORE_PORTS[..], &[ports::HTTP]].concat()),
+                egress(None, tcp(&API_SERVER)),
+                egress(None, tcp(&mail_ports(v))),
+            ];
+            (vec![ingress(None, tcp(&outer)), observers()], out)
+        }
+        Component::Store => {
+            let out = vec![dns(), to(Component::Gateway, &[ports::SMTP]), egress(None, tcp(&API_SERVER))];
+            let agents = [&STORE_PORTS[..], &[ports::HTTP]].concat();
+            (vec![from(Component::Gateway, &agents), observers()], out)
+        }
+        Component::Antispam => {
+            let out = vec![dns(), to(Component::Cache, &[ports::CACHE])];
+            (vec![from(Component::Gateway, &[ports::ANTISPAM])], out)
+        }
+        Component::Antivirus => {
+            let out = match v.antivirus.signatures {
+                Signatures::Mirrors(_) => vec![dns(), egress(None, tcp(&[80, 443]))],
+                Signatures::Secret(_) => Vec::new(),
+            };
+            (vec![from(Component::Gateway, &[ports::ANTIVIRUS])], out)
+        }
+        Component::Cache => (vec![from(Component::Antispam, &[ports::CACHE])], Vec::new()),
+    };
+    NetworkPolicy {
+        metadata: pod::meta(v, v.name.component(component), Some(component)),
+        spec: Some(NetworkPolicySpec {
+            pod_selector: Some(pod::selector(v, component)),
+            policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
+            ingress: Some(ingress),
+            egress: (!egress.is_empty()).then_some(egress),
+        }),
+    }
+}
+
+/// Where mail leaves to: port 25 of the world, and the relay's port.
+fn mail_ports(v: &Validated) -> Vec<u16> {
+    let relay = v.gateway.relay_host.as_ref().map(|relay| relay.port()).filter(|port| *port != ports::SMTP);
+    [ports::SMTP].into_iter().chain(relay).collect()
+}
+
+/// The operator and Prometheus, wherever they run, read metrics and status.
+fn observers() -> NetworkPolicyIngressRule {
+    let names = LabelSelectorRequirement {
+        key: "app.kubernetes.io/name".to_owned(),
+        operator: "In".to_owned(),
+        values: Some(vec![names::MANAGER.to_owned(), "prometheus".to_owned()]),
+    };
+    let anyone = NetworkPolicyPeer {
+        namespace_selector: Some(LabelSelector::default()),
+        pod_selector: Some(LabelSelector { match_expressions: Some(vec![names]), match_labels: None }),
+        ip_block: None,
+    };
+    ingress(Some(vec![anyone]), tcp(&[ports::HTTP]))
+}
+
+fn dns() -> NetworkPolicyEgressRule {
+    egress(None, [port("UDP", 53), port("TCP", 53)].into())
+}
+
+fn peer(v: &Validated, component: Component) -> NetworkPolicyPeer {
+    NetworkPolicyPeer { pod_selector: Some(pod::selector(v, component)), ..NetworkPolicyPeer::default() }
+}
+
+fn ingress(from: Option<Vec<NetworkPolicyPeer>>, ports: Vec<NetworkPolicyPort>) -> NetworkPolicyIngressRule {
+    NetworkPolicyIngressRule { from, ports: Some(ports) }
+}
+
+fn egress(to: Option<Vec<NetworkPolicyPeer>>, ports: Vec<NetworkPolicyPort>) -> NetworkPolicyEgressRule {
+    NetworkPolicyEgressRule { to, ports: Some(ports) }
+}
+
+fn tcp(numbers: &[u16]) -> Vec<NetworkPolicyPort> {
+    numbers.iter().map(|number| port("TCP", *number)).collect()
+}
+
+fn port(protocol: &str, number: u16) -> NetworkPolicyPort {
+    let number = Some(IntOrString::Int(number.into()));
+    NetworkPolicyPort { port: number, protocol: Some(protocol.to_owned()), end_port: None }
+}

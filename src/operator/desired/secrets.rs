@@ -1,0 +1,33 @@
+//! The Secrets that pods mount: the served pair and the installation's token. Pure.
+
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+
+use super::pod;
+use crate::operator::system::validated::Validated;
+
+/// Type of the Secret with the token, by which it is watched.
+pub const INTERNAL_TYPE: &str = "mail.angiang.gov.vn/internal";
+/// Key of the token.
+pub const TOKEN: &str = "token";
+
+/// The pair that is served.
+pub fn tls(v: &Validated) -> Secret {
+    let data = [("tls.crt", &v.pair.certificate), ("tls.key", &v.pair.key)];
+    Secret {
+        metadata: pod::meta(v, v.name.tls(), None),
+        type_: Some("kubernetes.io/tls".to_owned()),
+        data: Some(data.map(|(name, bytes)| (name.to_owned(), ByteString(bytes.clone()))).into()),
+        ..Secret::default()
+    }
+}
+
+/// The token, if it has yet to be written.
+pub fn internal(v: &Validated) -> Option<Secret> {
+    let data = [(TOKEN.to_owned(), ByteString(v.token.as_str().as_bytes().to_owned()))];
+    (!v.token_exists).then(|| Secret {
+        metadata: pod::meta(v, v.name.internal(), None),
+        type_: Some(INTERNAL_TYPE.to_owned()),
+        data: Some(data.into()),
+        ..Secret::default()
+    })
+}

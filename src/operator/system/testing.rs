@@ -1,0 +1,97 @@
+//! Systems out of a few lines of YAML, for tests.
+
+use std::collections::BTreeMap;
+
+use super::{
+    fetch::{Classes, Fetched},
+    validate::{Checked, ValidateError},
+    workloads::Workloads,
+};
+use crate::{
+    api::{MailSystem, MailSystemSpec},
+    images::Images,
+    names::SystemName,
+};
+
+/// A time at which tests happen, seconds of Unix time.
+pub const NOW: i64 = 1_790_000_000;
+
+/// The images of a test.
+pub fn images() -> Images {
+    let image = |name: &str| format!("example/{name}:1");
+    Images {
+        operator: image("mail-operator"),
+        postfix: image("postfix"),
+        nginx: image("nginx"),
+        cyrus: image("cyrus"),
+        rspamd: image("rspamd"),
+        clamav: image("clamav"),
+        valkey: image("valkey"),
+    }
+}
+
+/// A system `demo` in namespace `mail` with this spec, in a cluster that has whatever it may want.
+pub fn fetched(spec: &str) -> Fetched {
+    let spec: MailSystemSpec = serde_saphyr::from_str(spec).unwrap();
+    let stores = vec![None; spec.store.shards as usize];
+    let mut system = MailSystem::new("demo", spec);
+    system.metadata.namespace = Some("mail".to_owned());
+    system.metadata.uid = Some("2b6c".to_owned());
+    system.metadata.generation = Some(1);
+    let signatures = system
+        .spec
+        .antivirus
+        .signature_secret
+        .as_ref()
+        .map(|_| serde_json::from_value(serde_json::json!({"data": {"local.ndb": "eA=="}})).unwrap());
+    Fetched {
+        name: SystemName::new("mail", "demo"),
+        system,
+        tls: None,
+        served: None,
+        internal: None,
+        signatures,
+        classes: Classes::default(),
+        workloads: Workloads { stores, ..Workloads::default() },
+        orphan: None,
+    }
+}
+
+/// Checks it.
+pub fn validate(fetched: &Fetched) -> Result<Checked, ValidateError> {
+    super::validate::validate(fetched, &images(), [7; 32], NOW)
+}
+
+/// The workloads that `desired` asks for, as their controllers would report them: `ready` pods of each, by name; all of
+/// them where a name is missing.
+pub fn running(desired: crate::operator::desired::Desired, ready: &BTreeMap<&str, i32>) -> Workloads {
+    let of =
+        |name: Option<&String>, wanted: Option<i32>| ready.get(name.unwrap().as_str()).copied().or(wanted);
+    let set = |mut set: k8s_openapi::api::apps::v1::StatefulSet| {
+        let wanted = set.spec.as_ref().unwrap().replicas;
+        set.metadata.generation = Some(1);
+        let mut status = k8s_openapi::api::apps::v1::StatefulSetStatus::default();
+        status.observed_generation = Some(1);
+        status.updated_replicas = wanted;
+        status.ready_replicas = of(set.metadata.name.as_ref(), wanted);
+        set.status = Some(status);
+        set
+    };
+    let deployment = |mut deployment: k8s_openapi::api::apps::v1::Deployment| {
+        let wanted = deployment.spec.as_ref().unwrap().replicas;
+        deployment.metadata.generation = Some(1);
+        let mut status = k8s_openapi::api::apps::v1::DeploymentStatus::default();
+        status.observed_generation = Some(1);
+        status.updated_replicas = wanted;
+        status.ready_replicas = of(deployment.metadata.name.as_ref(), wanted);
+        deployment.status = Some(status);
+        deployment
+    };
+    Workloads {
+        gateway: desired.gateway.map(set),
+        stores: desired.stores.into_iter().map(|store| store.map(set)).collect(),
+        antispam: Some(deployment(desired.antispam)),
+        antivirus: Some(deployment(desired.antivirus)),
+        cache: desired.cache.map(set),
+    }
+}

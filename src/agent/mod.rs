@@ -1,6 +1,11 @@
 //! Everything that runs beside a mail daemon.
+//!
+//! [`settings`] come from the environment; the [`directory`] is followed and kept; [`sockets`] answer what daemons ask
+//! from it; [`gateway`] and [`store`] are the two agents.
 
 pub mod directory;
 pub mod gateway;
+pub mod settings;
 pub mod sockets;
 pub mod store;
+pub mod token;

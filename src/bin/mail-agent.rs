@@ -1,2 +1,79 @@
-//! The agent beside a mail daemon.
-fn main() {}
+//! The agent beside a mail daemon: `gateway` serves Postfix and nginx, `store` runs Cyrus.
+
+use std::{io, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use mail_operator::{
+    agent::{
+        directory::{Disk, Replica, follow},
+        gateway,
+        settings::{Common, GatewaySettings, StoreSettings},
+        store,
+    },
+    shutdown, telemetry,
+};
+use tokio_util::sync::CancellationToken;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    agent: Agent,
+}
+
+#[derive(Subcommand)]
+enum Agent {
+    /// The agent of a gateway pod.
+    Gateway(Box<GatewaySettings>),
+    /// The agent of a store pod.
+    Store(Box<StoreSettings>),
+}
+
+#[derive(thiserror::Error, Debug)]
+enum Error {
+    #[error("cannot start: {0}")]
+    Start(#[from] io::Error),
+    #[error(transparent)]
+    Gateway(#[from] gateway::Error),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    telemetry::init();
+    match run(arguments.agent).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the agent ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(agent: Agent) -> Result<(), Error> {
+    let shutdown = shutdown::on_signal()?;
+    match agent {
+        Agent::Gateway(settings) => {
+            let replica = directory(&settings.common, &settings.data_dir, &shutdown)?;
+            gateway::run(*settings, replica, shutdown).await?;
+        }
+        Agent::Store(settings) => {
+            let replica = directory(&settings.common, &settings.data_dir, &shutdown)?;
+            store::run(*settings, replica, shutdown).await?;
+        }
+    }
+    Ok(())
+}
+
+fn directory(
+    common: &Common,
+    data: &std::path::Path,
+    shutdown: &CancellationToken,
+) -> Result<Replica, io::Error> {
+    Ok(follow(common.system(), Disk::open(data)?, shutdown.clone()))
+}

@@ -1,0 +1,304 @@
+//! The directory in memory.
+//!
+//! Indexes and shards come in with their issue numbers; answers to look-ups go out. It must not answer from half a
+//! directory: with a new number of shards it changes over when all of them are there.
+
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use prometheus_client::{
+    metrics::{counter::Counter, gauge::Gauge},
+    registry::Registry,
+};
+use tokio::sync::watch;
+
+use crate::{
+    agent::token::TokenKey,
+    directory::{Entry, Index, MailboxEntry, Shard, shard_of},
+    names::SystemName,
+};
+
+/// The mailbox behind an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The mailbox's own address, folded; not the alias that was asked for.
+    pub address: String,
+    /// What is known of it.
+    pub entry: Arc<MailboxEntry>,
+}
+
+/// What became of an index or shard that was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// It is held now.
+    Taken,
+    /// It was held already.
+    Known,
+    /// A newer one is held: refused.
+    Older,
+    /// It is a shard of a directory that no index names.
+    Foreign,
+}
+
+/// The directory. Clones share it.
+#[derive(Clone)]
+pub struct Replica(Arc<Shared>);
+
+struct Shared {
+    system: SystemName,
+    state: RwLock<State>,
+    changed: watch::Sender<u64>,
+    refused: Counter,
+    mailboxes: Gauge,
+}
+
+#[derive(Default)]
+struct State {
+    /// What look-ups are answered from.
+    serving: Option<Directory>,
+    /// A directory of another number of shards, until it is complete.
+    coming: Option<Directory>,
+}
+
+struct Directory {
+    index: Held<Index>,
+    token_key: Option<TokenKey>,
+    parts: Vec<Option<Held<Part>>>,
+}
+
+struct Held<T> {
+    issued: u64,
+    value: T,
+}
+
+/// A shard; smaller than the tree it came in.
+struct Part {
+    slots: HashMap<Box<str>, Slot>,
+    mailboxes: i64,
+}
+
+enum Slot {
+    Mailbox(Arc<MailboxEntry>),
+    Alias(Box<str>),
+}
+
+impl Replica {
+    /// An empty directory of this mail system.
+    #[must_use]
+    pub fn new(system: SystemName) -> Self {
+        Self(Arc::new(Shared {
+            system,
+            state: RwLock::default(),
+            changed: watch::Sender::new(0),
+            refused: Counter::default(),
+            mailboxes: Gauge::default(),
+        }))
+    }
+
+    /// Registers the directory's own metrics.
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("directory");
+        registry.register(
+            "refused",
+            "Parts of the directory that were refused, since newer ones are held",
+            self.0.refused.clone(),
+        );
+        registry.register("mailboxes", "Mailboxes in the directory", self.0.mailboxes.clone());
+    }
+
+    /// The mailbox that `address` (folded) reaches, itself or as an alias.
+    #[must_use]
+    pub fn find(&self, address: &str) -> Option<Found> {
+        self.read(|directory| {
+            let (address, entry) = match directory.slot(address)? {
+                Slot::Mailbox(entry) => (address, entry),
+                Slot::Alias(target) => match directory.slot(target)? {
+                    Slot::Mailbox(entry) => (&**target, entry),
+                    Slot::Alias(_) => return None,
+                },
+            };
+            Some(Found { address: address.to_owned(), entry: entry.clone() })
+        })
+    }
+
+    /// The domains for which mail is accepted, folded and sorted; empty before [`Self::loaded`].
+    #[must_use]
+    pub fn domains(&self) -> Vec<String> {
+        self.read(|directory| Some(directory.index.value.domains.clone())).unwrap_or_default()
+    }
+
+    /// Whether mail for `domain` (folded) is accepted.
+    #[must_use]
+    pub fn has_domain(&self, domain: &str) -> bool {
+        let has = |directory: &Directory| {
+            directory.index.value.domains.binary_search_by(|it| it.as_str().cmp(domain)).is_ok()
+        };
+        self.read(|directory| Some(has(directory))).unwrap_or(false)
+    }
+
+    /// The key of tokens, once the directory is loaded.
+    #[must_use]
+    pub fn token_key(&self) -> Option<TokenKey> {
+        self.read(|directory| directory.token_key.clone())
+    }
+
+    /// The mailboxes that store shard `store` holds, sorted by address. Reads the whole directory.
+    #[must_use]
+    pub fn mailboxes_of_store(&self, store: u32) -> BTreeMap<String, Arc<MailboxEntry>> {
+        self.read(|directory| {
+            let slots = directory.parts().flat_map(|part| &part.value.slots);
+            let mine = slots.filter_map(|(address, slot)| match slot {
+                Slot::Mailbox(entry) if entry.store == store => Some((address.to_string(), entry.clone())),
+                _ => None,
+            });
+            Some(mine.collect())
+        })
+        .unwrap_or_default()
+    }
+
+    /// Whether a whole directory is held: before, no answer is an answer.
+    #[must_use]
+    pub fn loaded(&self) -> bool {
+        self.read(|_| Some(())).is_some()
+    }
+
+    /// The Secrets from which questions are answered now, each with its issue number. Empty before [`Self::loaded`].
+    #[must_use]
+    pub fn issued(&self) -> BTreeMap<String, u64> {
+        let system = &self.0.system;
+        self.read(|directory| {
+            let count = directory.index.value.shards;
+            let shards =
+                directory.parts().zip(0..).map(|(part, i)| (system.directory_shard(count, i), part.issued));
+            Some(shards.chain([(system.directory(), directory.index.issued)]).collect())
+        })
+        .unwrap_or_default()
+    }
+
+    /// Counts the changes of what look-ups answer.
+    #[must_use]
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.0.changed.subscribe()
+    }
+
+    /// The numbers of shards of the directories to follow: of the one that serves, and of the one that is to.
+    #[must_use]
+    pub fn shard_counts(&self) -> Vec<u32> {
+        let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+        [&state.serving, &state.coming].into_iter().flatten().map(|it| it.index.value.shards).collect()
+    }
+
+    /// Offers an index.
+    #[must_use]
+    pub fn offer_index(&self, issued: u64, index: Index) -> Offer {
+        self.update(|state| state.offer_index(issued, index))
+    }
+
+    /// Offers shard `position` of a directory of `count`.
+    #[must_use]
+    pub fn offer_shard(&self, count: u32, position: u32, issued: u64, shard: Shard) -> Offer {
+        let part = compact(shard);
+        self.update(|state| state.offer_shard((count, position), Held { issued, value: part }))
+    }
+
+    fn update(&self, change: impl FnOnce(&mut State) -> Offer) -> Offer {
+        let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
+        let offer = change(&mut state);
+        state.change_over();
+        let mailboxes = state.serving.as_ref().map_or(0, Directory::mailboxes);
+        drop(state);
+        match offer {
+            Offer::Taken => {
+                self.0.mailboxes.set(mailboxes);
+                self.0.changed.send_modify(|changes| *changes += 1);
+            }
+            Offer::Older => drop(self.0.refused.inc()),
+            Offer::Known | Offer::Foreign => {}
+        }
+        offer
+    }
+
+    fn read<T>(&self, answer: impl FnOnce(&Directory) -> Option<T>) -> Option<T> {
+        answer(self.0.state.read().unwrap_or_else(PoisonError::into_inner).serving.as_ref()?)
+    }
+}
+
+impl State {
+    fn offer_index(&mut self, issued: u64, index: Index) -> Offer {
+        let newest = [&self.serving, &self.coming].into_iter().flatten().map(|it| it.index.issued).max();
+        match newest {
+            Some(held) if held > issued => return Offer::Older,
+            Some(held) if held == issued => return Offer::Known,
+            _ => {}
+        }
+        let count = index.shards;
+        let target = match (&mut self.serving, &mut self.coming) {
+            (Some(serving), coming) if serving.index.value.shards == count => {
+                *coming = None;
+                serving
+            }
+            (_, Some(coming)) if coming.index.value.shards == count => coming,
+            (_, coming) => {
+                let parts = (0..count).map(|_| None).collect();
+                let index = Held { issued, value: index };
+                let token_key = TokenKey::from_hex(&index.value.token_key);
+                *coming = Some(Directory { index, token_key, parts });
+                return Offer::Taken;
+            }
+        };
+        target.token_key = TokenKey::from_hex(&index.token_key);
+        target.index = Held { issued, value: index };
+        Offer::Taken
+    }
+
+    fn offer_shard(&mut self, (count, position): (u32, u32), part: Held<Part>) -> Offer {
+        let directory = [&mut self.serving, &mut self.coming]
+            .into_iter()
+            .flatten()
+            .find(|directory| directory.index.value.shards == count);
+        let Some(place) = directory.and_then(|directory| directory.parts.get_mut(position as usize)) else {
+            return Offer::Foreign;
+        };
+        match place.as_ref().map(|held| held.issued.cmp(&part.issued)) {
+            Some(Ordering::Greater) => return Offer::Older,
+            Some(Ordering::Equal) => return Offer::Known,
+            _ => *place = Some(part),
+        }
+        Offer::Taken
+    }
+
+    fn change_over(&mut self) {
+        if let Some(complete) = self.coming.take_if(|coming| coming.parts.iter().all(Option::is_some)) {
+            self.serving = Some(complete);
+        }
+    }
+}
+
+impl Directory {
+    fn slot(&self, address: &str) -> Option<&Slot> {
+        let position = shard_of(address, self.index.value.shards);
+        self.parts.get(position as usize)?.as_ref()?.value.slots.get(address)
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Held<Part>> {
+        self.parts.iter().flatten()
+    }
+
+    fn mailboxes(&self) -> i64 {
+        self.parts().map(|part| part.value.mailboxes).sum()
+    }
+}
+
+fn compact(shard: Shard) -> Part {
+    let slot = |entry| match entry {
+        Entry::Mailbox(entry) => Slot::Mailbox(Arc::new(entry)),
+        Entry::Alias(target) => Slot::Alias(target.into()),
+    };
+    let slots: HashMap<_, _> =
+        shard.entries.into_iter().map(|(address, entry)| (address.into(), slot(entry))).collect();
+    let mailboxes = slots.values().filter(|slot| matches!(slot, Slot::Mailbox(_))).count();
+    Part { slots, mailboxes: i64::try_from(mailboxes).unwrap_or(i64::MAX) }
+}

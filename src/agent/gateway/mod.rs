@@ -1,5 +1,7 @@
 //! The gateway's agent: gate and router.
 
+pub mod router;
+
 use tokio_util::sync::CancellationToken;
 
 use super::{directory::Replica, settings::GatewaySettings};

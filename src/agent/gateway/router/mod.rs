@@ -1,0 +1,120 @@
+//! The router: the one LMTP destination of the gateway's Postfix. It knows which store holds which mailbox.
+//!
+//! Messages come in from Postfix on a Unix socket and go out, as a stream, to the doors of the stores that their
+//! recipients live in; each recipient gets the reply of its own store. Postfix keeps a message until every recipient
+//! has a final answer, so the router holds nothing. It must not answer `250` unless a store did, and refuses
+//! permanently only an address that the loaded directory does not know in a domain of ours: it has gone since Postfix
+//! accepted it.
+
+mod leg;
+mod session;
+mod stores;
+
+pub use stores::Stores;
+
+use std::{io, sync::Arc, time::Duration};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue},
+    metrics::{counter::Counter, family::Family},
+    registry::Registry,
+};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    time::{sleep, timeout},
+};
+use tokio_util::{codec::Framed, sync::CancellationToken, task::TaskTracker};
+
+use crate::{agent::directory::Replica, wire::lmtp::ServerCodec};
+use session::Session;
+
+/// How long sessions may go on with their transaction at the end.
+const DRAIN: Duration = Duration::from_secs(10);
+/// Pause after a connection could not be accepted: there are too many open files.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What became of a recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+enum Fate {
+    Delivered,
+    Deferred,
+    Refused,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Recipient {
+    fate: Fate,
+}
+
+/// What the router answers from. Clones share it.
+#[derive(Clone)]
+pub struct Router {
+    hostname: Arc<str>,
+    replica: Replica,
+    stores: Stores,
+    recipients: Family<Recipient, Counter>,
+}
+
+impl Router {
+    /// A router over these stores; `hostname` is for greetings.
+    #[must_use]
+    pub fn new(hostname: &str, replica: Replica, stores: Stores) -> Self {
+        Self { hostname: hostname.into(), replica, stores, recipients: Family::default() }
+    }
+
+    /// Registers the router's metrics.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("router_recipients", "Recipients by what became of them", self.recipients.clone());
+    }
+
+    /// Serves until `close`, then lets transactions end that have begun. Postfix' own limit bounds the sessions.
+    pub async fn run(self, listener: UnixListener, close: CancellationToken) {
+        let tracker = TaskTracker::new();
+        while let Some(accepted) = close.run_until_cancelled(listener.accept()).await {
+            match accepted {
+                Ok((stream, _)) => drop(tracker.spawn(self.clone().serve(stream, close.clone()))),
+                Err(error) => {
+                    tracing::warn!(%error, "the router cannot accept a connection");
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+        tracker.close();
+        if timeout(DRAIN, tracker.wait()).await.is_err() {
+            tracing::warn!(
+                sessions = tracker.len(),
+                "the router closes on transactions; they will come again"
+            );
+        }
+    }
+
+    async fn serve(self, stream: UnixStream, close: CancellationToken) {
+        if let Err(error) = Session::new(self, Framed::new(stream, ServerCodec::default())).run(close).await {
+            tracing::debug!(%error, "a session with Postfix broke");
+        }
+    }
+
+    fn count(&self, code: u16) {
+        let fate = match code / 100 {
+            2 => Fate::Delivered,
+            4 => Fate::Deferred,
+            _ => Fate::Refused,
+        };
+        self.recipients.get_or_create(&Recipient { fate }).inc();
+    }
+}
+
+/// Why a session broke off.
+#[derive(thiserror::Error, Debug)]
+enum SessionError {
+    #[error(transparent)]
+    Wire(#[from] crate::wire::lmtp::Error),
+    #[error("the client went away")]
+    Gone,
+}
+
+impl From<io::Error> for SessionError {
+    fn from(error: io::Error) -> Self {
+        Self::Wire(error.into())
+    }
+}

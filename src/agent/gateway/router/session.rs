@@ -1,0 +1,250 @@
+//! A session of Postfix: one transaction after another, each split over the stores of its recipients.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use tokio::{
+    net::UnixStream,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::{codec::Framed, sync::CancellationToken};
+
+use super::{
+    Router, SessionError as Error,
+    leg::{Error as LegError, Leg},
+};
+use crate::{
+    agent::directory::Found,
+    directory::{domain_of, fold},
+    names::ports,
+    wire::{
+        lmtp::{Command, Input, Param, ServerCodec},
+        reply::Reply,
+    },
+};
+
+/// Longest wait for Postfix, which keeps connections open for the next message.
+const IDLE: Duration = Duration::from_mins(10);
+/// How long a store that cannot be reached is tried before mail for it is deferred: its pod may be starting.
+const REACHED_WITHIN: Duration = Duration::from_secs(8);
+/// Pause between two tries.
+const AGAIN: Duration = Duration::from_millis(300);
+
+/// See the module.
+pub(super) struct Session {
+    router: Router,
+    client: Framed<UnixStream, ServerCodec>,
+    transaction: Option<Transaction>,
+}
+
+/// A message and where it goes.
+struct Transaction {
+    from: Bytes,
+    params: Vec<Param>,
+    /// The way to each store that a recipient lives in; what is said to the rest once it failed.
+    legs: BTreeMap<u32, Result<Leg, Reply>>,
+    /// The store of each accepted recipient, in the order of acceptance: replies are due in it (RFC 2033, 4.2).
+    accepted: Vec<u32>,
+}
+
+impl Session {
+    pub(super) fn new(router: Router, client: Framed<UnixStream, ServerCodec>) -> Self {
+        Self { router, client, transaction: None }
+    }
+
+    /// Serves until Postfix leaves or the router closes.
+    pub(super) async fn run(mut self, close: CancellationToken) -> Result<(), Error> {
+        self.client.send(Reply::plain(220, &format!("{} LMTP", self.router.hostname))).await?;
+        loop {
+            let input = tokio::select! {
+                biased;
+                () = close.cancelled(), if self.transaction.is_none() => {
+                    return Ok(self.client.send(Reply::new(421, 3, 2, "closing")).await?);
+                }
+                input = timeout(IDLE, self.client.next()) => input,
+            };
+            let Ok(Some(input)) = input else { return Ok(()) };
+            let reply = match input? {
+                Input::Command(Command::Quit) => {
+                    return Ok(self.client.send(Reply::new(221, 0, 0, "bye")).await?);
+                }
+                Input::Command(Command::Data) => {
+                    self.data().await?;
+                    continue;
+                }
+                Input::Command(command) => self.answer(command).await,
+                Input::Bad(syntax) => syntax.reply(),
+                Input::Data(_) | Input::EndOfData => continue,
+            };
+            self.client.send(reply).await?;
+        }
+    }
+
+    async fn answer(&mut self, command: Command) -> Reply {
+        match command {
+            Command::Lhlo(_) => {
+                self.transaction = None;
+                let host = &self.router.hostname;
+                Reply::plain(250, &format!("{host}\nPIPELINING\n8BITMIME\nENHANCEDSTATUSCODES\nSIZE"))
+            }
+            Command::Mail { from, params } if self.transaction.is_none() => {
+                let (legs, accepted) = (BTreeMap::new(), Vec::new());
+                self.transaction = Some(Transaction { from, params, legs, accepted });
+                Reply::new(250, 1, 0, "ok")
+            }
+            Command::Rcpt { to, params } => {
+                let Some(transaction) = &mut self.transaction else {
+                    return Reply::new(503, 5, 1, "no transaction is open");
+                };
+                let reply = recipient(&self.router, transaction, &to, params).await;
+                if !reply.is_success() {
+                    self.router.count(reply.code());
+                }
+                reply
+            }
+            Command::Rset => {
+                self.transaction = None;
+                Reply::new(250, 0, 0, "ok")
+            }
+            Command::Noop => Reply::new(250, 0, 0, "ok"),
+            Command::Vrfy(_) => Reply::new(252, 5, 0, "send a message to find out"),
+            Command::Mail { .. } | Command::Data | Command::Quit => {
+                Reply::new(503, 5, 1, "bad sequence of commands")
+            }
+        }
+    }
+
+    /// The message: out to every store at once, then one reply for each accepted recipient.
+    async fn data(&mut self) -> Result<(), Error> {
+        let Some(mut transaction) = self.transaction.take().filter(|t| !t.accepted.is_empty()) else {
+            return Ok(self.client.send(Reply::new(503, 5, 1, "no valid recipients")).await?);
+        };
+        for leg in transaction.legs.values_mut() {
+            let Ok(open) = leg else { continue };
+            match open.ask(Command::Data).await {
+                Ok(reply) if reply.code() == 354 => {}
+                Ok(reply) => *leg = Err(reply),
+                Err(error) => *leg = Err(away(&error)),
+            }
+        }
+        self.client.send(Reply::plain(354, "go ahead")).await?;
+        self.client.codec_mut().start_data();
+        self.stream(&mut transaction.legs).await?;
+        for shard in &transaction.accepted {
+            let reply = match transaction.legs.get_mut(shard) {
+                Some(leg) => stored(leg).await,
+                None => Reply::new(451, 3, 0, "no way to the store"),
+            };
+            self.router.count(reply.code());
+            self.client.feed(reply).await?;
+        }
+        Ok(self.client.flush().await?)
+    }
+
+    /// Streams until the end of data. If Postfix goes away before, no store sees an end, and none keeps anything.
+    async fn stream(&mut self, legs: &mut BTreeMap<u32, Result<Leg, Reply>>) -> Result<(), Error> {
+        loop {
+            match timeout(IDLE, self.client.next()).await.ok().flatten().ok_or(Error::Gone)?? {
+                Input::Data(piece) => {
+                    for leg in legs.values_mut() {
+                        let Ok(open) = leg else { continue };
+                        if let Err(error) = open.data(piece.clone()).await {
+                            *leg = Err(away(&error));
+                        }
+                    }
+                }
+                Input::EndOfData => break,
+                Input::Command(_) | Input::Bad(_) => return Err(Error::Gone),
+            }
+        }
+        for leg in legs.values_mut() {
+            let Ok(open) = leg else { continue };
+            if let Err(error) = open.end_data().await {
+                *leg = Err(away(&error));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Hands a recipient on to its store.
+async fn recipient(router: &Router, transaction: &mut Transaction, to: &Bytes, params: Vec<Param>) -> Reply {
+    let found = match find(router, to) {
+        Ok(found) => found,
+        Err(reply) => return reply,
+    };
+    let shard = found.entry.store;
+    if !transaction.legs.contains_key(&shard) {
+        let opened = reach(router, shard, &transaction.from, &transaction.params).await;
+        transaction.legs.insert(shard, opened);
+    }
+    let reply = match transaction.legs.get_mut(&shard) {
+        Some(Ok(leg)) => match leg.ask(Command::Rcpt { to: found.address.into(), params }).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                let reply = away(&error);
+                transaction.legs.insert(shard, Err(reply.clone()));
+                reply
+            }
+        },
+        Some(Err(reply)) => reply.clone(),
+        None => Reply::new(451, 3, 0, "no way to the store"),
+    };
+    if reply.is_success() {
+        transaction.accepted.push(shard);
+    }
+    reply
+}
+
+fn find(router: &Router, to: &Bytes) -> Result<Found, Reply> {
+    if !router.replica.loaded() {
+        return Err(Reply::new(451, 3, 0, "the directory is not loaded yet"));
+    }
+    let address = std::str::from_utf8(to).ok().and_then(|to| fold(to).ok()).unwrap_or_default();
+    router.replica.find(&address).ok_or_else(|| {
+        if router.replica.has_domain(domain_of(&address)) {
+            Reply::new(550, 1, 1, "no such mailbox any more")
+        } else {
+            Reply::new(451, 4, 3, "this domain is not served here at the moment")
+        }
+    })
+}
+
+/// Opens the way to a store, trying for a while.
+async fn reach(router: &Router, shard: u32, from: &Bytes, params: &[Param]) -> Result<Leg, Reply> {
+    let end = Instant::now() + REACHED_WITHIN;
+    loop {
+        let opened = async {
+            let address = router.stores.locate(shard, ports::DOOR).await?;
+            let mut leg = Leg::open(address, &router.hostname).await?;
+            let reply = leg.ask(Command::Mail { from: from.clone(), params: params.to_vec() }).await?;
+            Ok::<_, LegError>((leg, reply))
+        };
+        match opened.await {
+            Ok((leg, reply)) if reply.is_success() => return Ok(leg),
+            Ok((_, reply)) if reply.is_permanent() || Instant::now() > end => return Err(reply),
+            Err(error) if Instant::now() > end => return Err(away(&error)),
+            Ok(_) | Err(_) => sleep(AGAIN).await,
+        }
+    }
+}
+
+async fn stored(leg: &mut Result<Leg, Reply>) -> Reply {
+    match leg {
+        Ok(open) => match open.stored().await {
+            Ok(reply) => reply,
+            Err(error) => {
+                let reply = away(&error);
+                *leg = Err(reply.clone());
+                reply
+            }
+        },
+        Err(reply) => reply.clone(),
+    }
+}
+
+fn away(error: &LegError) -> Reply {
+    tracing::warn!(%error, "a store cannot take a delivery");
+    Reply::new(451, 4, 1, "the mail store is away, try again later")
+}

@@ -6,6 +6,7 @@
 //!
 //! - Time limits nest: task 40 s, proxy 45 s, Postfix's milter 60 s; running out of time defers (`options.inc`).
 //! - Viruses are the gate's business: Rspamd's own module lets mail pass on answers of clamd that it does not know.
+//! - A test text of GTUBE other than the one for "refuse" would skip every rule, the verdict's too; they stay off.
 //! - Only mail of authenticated users is signed with DKIM, by the domain in From. Keys come from the Secret, mounted at
 //!   `/etc/dkim`; a domain without one is not signed for.
 //! - Private addresses are not trusted: nodes and load balancers have one.

@@ -1,0 +1,174 @@
+//! Who may log in to Cyrus: the saslauthd socket that Cyrus asks.
+//!
+//! Login and password come in; yes or no goes out. Passwords of people never come here: a gateway has checked them and
+//! sends a token in their place. A failure of ours closes the connection unanswered, which Cyrus takes for a temporary
+//! one; `NO` is kept for what is wrong. The agent itself logs in as administrator, with a password that only it knows.
+
+use std::{
+    fs, io,
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use futures::{SinkExt, StreamExt};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    time::timeout,
+};
+use tokio_util::codec::Framed;
+
+use super::{
+    password::{ADMIN, AdminPassword},
+    provision::{Failure, Provisioner},
+};
+use crate::{
+    agent::directory::{Found, Replica},
+    api::MailboxState,
+    directory::fold,
+    wire::saslauthd::{Codec, Reply, Request},
+};
+
+/// Longest wait for a question: Cyrus writes it in one go.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+
+/// What an answer rests on. Clones share it.
+#[derive(Clone)]
+pub struct Authority {
+    /// The directory.
+    pub replica: Replica,
+    /// The store shard that this pod serves.
+    pub shard: u32,
+    /// The administrator's password.
+    pub password: AdminPassword,
+    /// Makes sure that who logs in has a mailbox.
+    pub provisioner: Provisioner,
+}
+
+/// Makes the socket, in place of one that an earlier process left.
+///
+/// # Errors
+/// It cannot be made.
+pub fn bind(path: &Path) -> io::Result<UnixListener> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => UnixListener::bind(path),
+    }
+}
+
+/// Answers until it is dropped.
+///
+/// # Errors
+/// The socket failed.
+pub async fn run(listener: UnixListener, authority: Authority) -> io::Result<()> {
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let authority = authority.clone();
+        tokio::spawn(async move { authority.serve(stream).await });
+    }
+}
+
+impl Authority {
+    async fn serve(&self, stream: UnixStream) {
+        let mut framed = Framed::new(stream, Codec);
+        let Ok(Some(Ok(request))) = timeout(READ_WITHIN, framed.next()).await else { return };
+        match self.answer(&request).await {
+            // Cyrus may be gone by now.
+            Some(reply) => drop(framed.send(reply).await),
+            None => {
+                tracing::warn!(login = %request.address().escape_ascii(), "a log-in cannot be judged now");
+            }
+        }
+    }
+
+    /// None if it cannot be told now.
+    async fn answer(&self, request: &Request) -> Option<Reply> {
+        let login = request.address();
+        if login == ADMIN {
+            return Some(yes(self.password.is(request.password.expose())));
+        }
+        let key = self.replica.token_key()?;
+        let Some(login) = std::str::from_utf8(&login).ok().and_then(|login| fold(login).ok()) else {
+            return Some(Reply::No);
+        };
+        // The gateway names the mailbox itself, whatever alias the user typed.
+        let own = |found: &Found| found.address == login;
+        let Some(found) = self.replica.find(&login).filter(own) else { return Some(Reply::No) };
+        let right = found.entry.store == self.shard
+            && found.entry.state == MailboxState::Active
+            && key.verify(&login, request.password.expose(), SystemTime::now());
+        if !right {
+            return Some(Reply::No);
+        }
+        match self.provisioner.ensure(&login).await {
+            Ok(()) => Some(Reply::Ok),
+            Err(Failure::NotHere) => Some(Reply::No),
+            Err(failure) => {
+                tracing::warn!(login, %failure, "who logs in has no mailbox yet");
+                None
+            }
+        }
+    }
+}
+
+fn yes(right: bool) -> Reply {
+    if right { Reply::Ok } else { Reply::No }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        agent::store::testing::{directory, token_key},
+        wire::secret::Secret,
+    };
+
+    fn authority(replica: Replica) -> Authority {
+        let provisioner = Provisioner::that_found(replica.clone(), &["an@x.vn"]);
+        Authority { replica, shard: 0, password: AdminPassword::random().unwrap(), provisioner }
+    }
+
+    async fn ask(authority: &Authority, login: &str, password: &[u8]) -> Option<Reply> {
+        let (login, password) = (login.to_owned().into(), Secret::new(password.to_vec()));
+        let request = Request { login, password, service: "imap".into(), realm: "".into() };
+        authority.answer(&request).await
+    }
+
+    fn token(login: &str) -> Vec<u8> {
+        token_key().mint(login, SystemTime::now()).into_bytes()
+    }
+
+    #[tokio::test]
+    async fn a_token_opens_the_active_mailbox_it_was_minted_for_and_no_other() {
+        let authority = authority(directory());
+        for login in ["an@x.vn", "An@X.vn"] {
+            assert_eq!(ask(&authority, login, &token("an@x.vn")).await, Some(Reply::Ok));
+        }
+        for (login, password) in [
+            ("an@x.vn", token("binh@x.vn")),
+            ("an@x.vn", b"password".to_vec()),
+            ("suspended@x.vn", token("suspended@x.vn")),
+            ("elsewhere@x.vn", token("elsewhere@x.vn")),
+            ("alias@x.vn", token("alias@x.vn")),
+            ("nobody@x.vn", token("nobody@x.vn")),
+            ("an", token("an")),
+            ("\u{fffd}", vec![0xff]),
+        ] {
+            assert_eq!(ask(&authority, login, &password).await, Some(Reply::No), "{login}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_administrator_needs_the_password_of_this_start() {
+        let authority = authority(directory());
+        let plain = authority.password.sasl_plain("");
+        assert_eq!(ask(&authority, ADMIN, &plain[ADMIN.len() + 2..]).await, Some(Reply::Ok));
+        assert_eq!(ask(&authority, ADMIN, &token(ADMIN)).await, Some(Reply::No));
+        assert_eq!(ask(&authority, ADMIN, b"").await, Some(Reply::No));
+    }
+
+    #[tokio::test]
+    async fn without_a_directory_nobody_is_refused() {
+        let authority = authority(Replica::new(crate::names::SystemName::new("n", "s")));
+        assert_eq!(ask(&authority, "an@x.vn", &token("an@x.vn")).await, None);
+    }
+}

@@ -1,0 +1,54 @@
+//! Where Cyrus' `lmtpd` speaks differently from others. Pure.
+
+use bytes::Bytes;
+
+use crate::wire::reply::{Enhanced, Reply};
+
+/// The same reverse path, as Cyrus takes it: it refuses 8-bit local parts, which Postfix takes, unless they are quoted.
+pub(super) fn quoted(path: &Bytes) -> Bytes {
+    match path.iter().rposition(|byte| *byte == b'@').map(|at| path.split_at(at)) {
+        Some((local, domain)) if !local.is_ascii() && !local.starts_with(b"\"") => {
+            Bytes::from([b"\"", local, b"\"", domain].concat())
+        }
+        _ => path.clone(),
+    }
+}
+
+/// Cyrus puts the enhanced code on the last of three lines alone.
+pub(super) fn is_unknown(reply: &Reply) -> bool {
+    let unknown = Some(Enhanced { subject: 1, detail: 1 });
+    let last = reply.lines().last().is_some_and(|line| line.starts_with(b"5.1.1 "));
+    reply.is_permanent() && (reply.enhanced() == unknown || last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_cyrus_would_refuse_is_quoted() {
+        for (path, expected) in [
+            ("", ""),
+            ("a@b.test", "a@b.test"),
+            ("nguyễn@b.test", "\"nguyễn\"@b.test"),
+            ("\"nguyễn\"@b.test", "\"nguyễn\"@b.test"),
+        ] {
+            assert_eq!(quoted(&Bytes::from_static(path.as_bytes())), expected);
+        }
+    }
+
+    #[test]
+    fn an_unknown_mailbox_is_recognised_as_cyrus_says_it() {
+        use crate::wire::lmtp::ClientCodec;
+        use tokio_util::codec::Decoder;
+        for (text, expected) in [
+            ("550-Mailbox unknown.  Either there is\r\n550 5.1.1 User unknown\r\n", true),
+            ("550 5.1.1 User unknown\r\n", true),
+            ("450 5.1.1 x\r\n", false),
+            ("552 5.2.2 Over quota\r\n", false),
+        ] {
+            let reply = ClientCodec::default().decode(&mut text.into()).unwrap().unwrap();
+            assert_eq!(is_unknown(&reply), expected, "{text}");
+        }
+    }
+}

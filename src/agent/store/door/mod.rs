@@ -1,0 +1,117 @@
+//! The door: the LMTP service in front of Cyrus. Every delivery into this store passes it.
+//!
+//! Messages come in from the gateways, go out to Cyrus' `lmtpd` on the loopback as a stream, and Cyrus' replies go back
+//! as they are. For each recipient, in this order:
+//!
+//! 1. the address is looked up in the directory: unknown → `550`, the one permanent refusal of the door's own about an
+//!    address, and only from a directory that is loaded; another shard's → `451`, for then the gateway's routing is old;
+//! 2. the mailbox is made if Cyrus does not have it yet;
+//! 3. (the journal's id will be looked up here: a mailbox that holds it is answered without Cyrus);
+//! 4. the recipient is handed on, under the name of the mailbox.
+//!
+//! A transaction with Cyrus is a connection of its own: what goes wrong with one touches no other, and a pause of the
+//! client holds none of Cyrus' processes. It must not answer `250` for a message unless Cyrus did, and must not change
+//! a message.
+
+mod dialect;
+mod relay;
+mod session;
+#[cfg(test)]
+mod tests;
+mod upstream;
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tokio_util::{codec::Framed, sync::CancellationToken, task::TaskTracker};
+
+use super::{metrics::Metrics, provision::Provisioner};
+use crate::{
+    agent::directory::Replica,
+    wire::{lmtp::ServerCodec, reply::Reply},
+};
+use session::Session;
+use upstream::Upstream;
+
+/// Most sessions of gateways at a time.
+const SESSIONS: usize = 256;
+/// Most transactions with Cyrus at a time. Below `maxchild` of its `lmtp` service, which would let others wait unheard.
+const TRANSACTIONS: usize = 40;
+/// How long sessions may go on with their transaction when the door closes.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Pause after a connection could not be accepted: there are too many open files.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What the door answers from. Clones share it.
+#[derive(Clone)]
+pub struct Door {
+    hostname: Arc<str>,
+    shard: u32,
+    replica: Replica,
+    provisioner: Provisioner,
+    metrics: Metrics,
+    upstream: Upstream,
+}
+
+impl Door {
+    /// The door of `shard`, in front of the `lmtpd` at `cyrus`; `hostname` is for greetings.
+    #[must_use]
+    pub fn new(
+        hostname: &str,
+        (shard, cyrus): (u32, SocketAddr),
+        replica: Replica,
+        provisioner: Provisioner,
+        metrics: Metrics,
+    ) -> Self {
+        let upstream = Upstream::new(cyrus, TRANSACTIONS);
+        Self { hostname: hostname.into(), shard, replica, provisioner, metrics, upstream }
+    }
+
+    /// Serves until `close`, then lets transactions end that have begun.
+    pub async fn run(self, listener: TcpListener, close: CancellationToken) {
+        let (tracker, sessions) = (TaskTracker::new(), Arc::new(Semaphore::new(SESSIONS)));
+        while let Some(accepted) = close.run_until_cancelled(listener.accept()).await {
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "the door cannot accept a connection");
+                    sleep(PAUSE).await;
+                    continue;
+                }
+            };
+            let (door, close) = (self.clone(), close.clone());
+            let place = sessions.clone().try_acquire_owned();
+            tracker.spawn(async move {
+                let ended = match place {
+                    Ok(_place) => door.serve(stream, close).await,
+                    Err(_) => turn_away(stream).await,
+                };
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a session at the door broke");
+                }
+            });
+        }
+        tracker.close();
+        if timeout(DRAIN, tracker.wait()).await.is_err() {
+            tracing::warn!(sessions = tracker.len(), "the door closes on transactions; they will come again");
+        }
+    }
+
+    async fn serve(self, stream: TcpStream, close: CancellationToken) -> Result<(), session::Error> {
+        stream.set_nodelay(true)?;
+        Session::new(self, Framed::new(stream, ServerCodec::default())).run(close).await
+    }
+}
+
+async fn turn_away(stream: TcpStream) -> Result<(), session::Error> {
+    let mut greeting = bytes::BytesMut::new();
+    Reply::new(421, 3, 2, "too many sessions, try again later").write(&mut greeting);
+    stream.writable().await?;
+    // The connection is new: its buffer takes a line.
+    let _: io::Result<usize> = stream.try_write(&greeting);
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! How Cyrus calls the mailbox of an address: `user/LOCAL@DOMAIN`, its folders `user/LOCAL/FOLDER@DOMAIN`.
+//!
+//! An address comes in, names go out, and the other way round. It must not give a name that means something else to
+//! Cyrus: `/` would make a folder of another mailbox, `+` is where Cyrus takes off a folder's name.
+
+/// The names of one mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailboxName<'a> {
+    local: &'a str,
+    domain: &'a str,
+}
+
+impl<'a> MailboxName<'a> {
+    /// The names for `address` (folded); none if Cyrus cannot keep a mailbox of that name.
+    #[must_use]
+    pub fn of(address: &'a str) -> Option<Self> {
+        let (local, domain) = address.rsplit_once('@')?;
+        let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._=#$~'-".contains(c);
+        let dots = local.starts_with('.') || local.ends_with('.') || local.contains("..");
+        // Cyrus keeps these two for access rights.
+        let reserved = matches!(local, "anyone" | "anonymous");
+        let domain_good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c);
+        let fits = !local.is_empty()
+            && local.chars().all(good)
+            && !dots
+            && !reserved
+            && !domain.is_empty()
+            && domain.chars().all(domain_good);
+        fits.then_some(Self { local, domain })
+    }
+
+    /// The mailbox itself.
+    #[must_use]
+    pub fn inbox(&self) -> String {
+        format!("user/{}@{}", self.local, self.domain)
+    }
+
+    /// One of its folders.
+    #[must_use]
+    pub fn folder(&self, folder: &str) -> String {
+        format!("user/{}/{folder}@{}", self.local, self.domain)
+    }
+}
+
+/// The address whose mailbox has this name in Cyrus, and whether the name is a folder's.
+#[must_use]
+pub fn owner(name: &[u8]) -> Option<(String, bool)> {
+    let (path, domain) = std::str::from_utf8(name).ok()?.strip_prefix("user/")?.rsplit_once('@')?;
+    let (local, folder) = path.split_once('/').map_or((path, false), |(local, _)| (local, true));
+    Some((format!("{local}@{domain}"), folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_cyrus_would_read_differently_has_no_name() {
+        for local in ["a/b", "a+b", "a%b", "a*b", "a&b", "a!b", "a{b", "a|b", "a^b", "a?b", "A", "é", ""] {
+            assert_eq!(MailboxName::of(&format!("{local}@x.vn")), None, "{local}");
+        }
+        for address in
+            ["anyone@x.vn", "anonymous@x.vn", ".a@x.vn", "a.@x.vn", "a..b@x.vn", "a@", "a@x/y", "a"]
+        {
+            assert_eq!(MailboxName::of(address), None, "{address}");
+        }
+    }
+
+    #[test]
+    fn folders_stand_before_the_domain() {
+        let name = MailboxName::of("an.nguyen@x.vn").unwrap();
+        assert_eq!(name.inbox(), "user/an.nguyen@x.vn");
+        assert_eq!(name.folder("Sent"), "user/an.nguyen/Sent@x.vn");
+        assert_eq!(owner(b"user/an/K\xc3\xa9/x@y@x.vn"), Some(("an@x.vn".into(), true)));
+        assert_eq!(owner(b"DELETED/user/an@x.vn"), None);
+        assert_eq!(owner(b"user/an"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_leads_back_to_its_address(address in "[a-z0-9._=#$~'-]{1,20}@[a-z0-9.-]{1,20}") {
+            if let Some(name) = MailboxName::of(&address) {
+                prop_assert_eq!(owner(name.inbox().as_bytes()), Some((address.clone(), false)));
+                prop_assert_eq!(owner(name.folder("Sent").as_bytes()), Some((address, true)));
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Cyrus' log: it writes to `/dev/log` only, which leads here.
+//!
+//! Datagrams come in, one JSON line each goes out on standard output, trouble is counted. It must not lag: `syslog(3)`
+//! waits for a full socket, and Cyrus with it.
+
+use std::{fs, io, path::Path};
+
+use bytes::{Bytes, BytesMut};
+use tokio::net::UnixDatagram;
+
+use super::metrics::{LogLine, Metrics};
+use crate::wire::syslog::{Record, Severity};
+
+/// Longest datagram that is read; what is longer is cut.
+const LONGEST: usize = 64 << 10;
+
+/// Makes the socket, in place of one that an earlier process left.
+///
+/// # Errors
+/// It cannot be made.
+pub fn bind(path: &Path) -> io::Result<UnixDatagram> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => UnixDatagram::bind(path),
+    }
+}
+
+/// Prints what arrives, until it is dropped.
+///
+/// # Errors
+/// The socket failed.
+pub async fn run(socket: UnixDatagram, metrics: Metrics) -> io::Result<()> {
+    let mut buffer = BytesMut::with_capacity(LONGEST);
+    loop {
+        buffer.reserve(LONGEST);
+        socket.recv_buf(&mut buffer).await?;
+        let record = Record::parse(&buffer.split().freeze());
+        if let Some(kind) = trouble(&record.message) {
+            metrics.log_lines.get_or_create(&LogLine { kind }).inc();
+        }
+        print(&record);
+    }
+}
+
+/// The kind of trouble that a message reports, by the word Cyrus marks it with.
+fn trouble(message: &Bytes) -> Option<&'static str> {
+    let has = |word: &[u8]| message.windows(word.len()).any(|window| window == word);
+    [("IOERROR", "ioerror"), ("SYNCERROR", "syncerror"), ("DBERROR", "dberror")]
+        .into_iter()
+        .find_map(|(word, kind)| has(word.as_bytes()).then_some(kind))
+}
+
+fn print(record: &Record) {
+    let (tag, pid) = (String::from_utf8_lossy(&record.tag), record.pid);
+    let message = String::from_utf8_lossy(&record.message);
+    match record.severity {
+        Severity::Emergency | Severity::Alert | Severity::Critical | Severity::Error => {
+            tracing::error!(target: "cyrus", %tag, pid, "{message}");
+        }
+        Severity::Warning => tracing::warn!(target: "cyrus", %tag, pid, "{message}"),
+        Severity::Notice | Severity::Info => tracing::info!(target: "cyrus", %tag, pid, "{message}"),
+        Severity::Debug => tracing::debug!(target: "cyrus", %tag, pid, "{message}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn trouble_is_counted_and_a_socket_left_behind_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        drop(bind(&path).unwrap());
+        let (socket, metrics) = (bind(&path).unwrap(), Metrics::default());
+        let task = tokio::spawn(run(socket, metrics.clone()));
+        let cyrus = UnixDatagram::unbound().unwrap();
+        for text in ["IOERROR: opening x", "all is well", "mailbox: SYNCERROR: no", "\u{fffd}\n"] {
+            let line = format!("<19>Nov  4 08:05:11 cyrus/imap[7]: {text}");
+            cyrus.send_to(line.as_bytes(), &path).await.unwrap();
+        }
+        let count = |kind| metrics.log_lines.get_or_create(&LogLine { kind }).get();
+        while count("syncerror") == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!((count("ioerror"), count("dberror")), (1, 0));
+        task.abort();
+    }
+}

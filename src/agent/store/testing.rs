@@ -1,0 +1,35 @@
+//! A small directory for tests of this agent, which is that of shard 0.
+
+use crate::{
+    agent::{directory::{Offer, Replica}, token::TokenKey},
+    api::MailboxState,
+    directory::{Entry, Index, MailboxEntry, Shard},
+    names::SystemName,
+};
+
+const KEY: &str = "abababababababababababababababababababababababababababababababab";
+
+/// `an`, `binh` and `suspended` live here, `elsewhere` in shard 1; `alias` leads to `an`.
+pub(super) fn directory() -> Replica {
+    let mailbox = |(name, store, state): (&str, u32, MailboxState)| {
+        let entry = MailboxEntry { store, state, quota: 1 << 30, credential: None };
+        (format!("{name}@x.vn"), Entry::Mailbox(entry))
+    };
+    let mailboxes = [
+        ("an", 0, MailboxState::Active),
+        ("binh", 0, MailboxState::Active),
+        ("suspended", 0, MailboxState::Suspended),
+        ("elsewhere", 1, MailboxState::Active),
+    ];
+    let alias = ("alias@x.vn".to_owned(), Entry::Alias("an@x.vn".to_owned()));
+    let entries = mailboxes.map(mailbox).into_iter().chain([alias]).collect();
+    let replica = Replica::new(SystemName::new("n", "s"));
+    let offers = [replica.offer_index(1, Index { shards: 1, domains: vec!["x.vn".into()], token_key: KEY.into() }), replica.offer_shard(1, 0, 1, Shard { entries })];
+    assert_eq!(offers, [Offer::Taken; 2]);
+    replica
+}
+
+/// The key of that directory's tokens.
+pub(super) fn token_key() -> TokenKey {
+    TokenKey::from_hex(KEY).unwrap()
+}

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use mail_operator::api;
+use mail_operator::{api, operator, telemetry};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -21,6 +21,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run the controllers, while holding the lease.
+    Run(Box<operator::Options>),
     /// Print the custom resource definitions as YAML.
     Crds {
         /// Write them into this folder instead, one file for each kind.
@@ -31,6 +33,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Run(options) => run(*options),
         Command::Crds { output } => crds(output.as_deref()),
     };
     match result {
@@ -40,6 +43,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(options: operator::Options) -> io::Result<()> {
+    telemetry::init();
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(operator::run(options)).map_err(io::Error::other)
 }
 
 fn crds(output: Option<&Path>) -> io::Result<()> {

@@ -40,7 +40,7 @@ fn rspamd(v: &Validated) -> Container {
         startup_probe: Some(pod::health(3, 100)),
         readiness_probe: Some(pod::health(10, 2)),
         liveness_probe: Some(pod::health(30, 6)),
-        resources: pod::resources(v.antispam.resources.as_ref(), "50m", "256Mi", "1Gi"),
+        resources: Some(pod::resources(v.antispam.resources.as_ref(), "50m", "256Mi", "1Gi")),
         volume_mounts: Some(vec![
             pod::mount_read_only("config", "/config"),
             pod::mount_read_only("dkim", "/etc/dkim"),

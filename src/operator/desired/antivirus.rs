@@ -44,7 +44,7 @@ fn clamd(v: &Validated) -> Container {
         readiness_probe: Some(pod::health(10, 2)),
         // Loading signatures stops it for a while.
         liveness_probe: Some(pod::health(30, 10)),
-        resources: pod::resources(v.antivirus.resources.as_ref(), "50m", request, limit),
+        resources: Some(pod::resources(v.antivirus.resources.as_ref(), "50m", request, limit)),
         volume_mounts: Some(vec![
             pod::mount_read_only("config", "/config"),
             pod::mount_read_only("signatures", SIGNATURES),
@@ -57,7 +57,7 @@ fn clamd(v: &Validated) -> Container {
 fn freshclam(v: &Validated) -> Container {
     Container {
         command: Some(vec!["freshclam-entry".to_owned()]),
-        resources: pod::resources(None, "20m", "64Mi", "512Mi"),
+        resources: Some(pod::resources(None, "20m", "64Mi", "512Mi")),
         volume_mounts: Some(vec![
             pod::mount_read_only("config", "/config"),
             pod::mount("signatures", SIGNATURES),

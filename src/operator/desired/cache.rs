@@ -30,7 +30,7 @@ fn valkey(v: &Validated) -> Container {
         ports: Some(vec![pod::port("valkey", ports::CACHE)]),
         readiness_probe: Some(pod::health(10, 2)),
         liveness_probe: Some(pod::health(30, 6)),
-        resources: pod::resources(None, "20m", "32Mi", "512Mi"),
+        resources: Some(pod::resources(None, "20m", "32Mi", "512Mi")),
         volume_mounts: Some(vec![pod::mount_read_only("config", "/config"), pod::mount("data", "/data")]),
         ..pod::container("valkey", &v.images.valkey, VALKEY)
     }

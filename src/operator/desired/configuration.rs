@@ -8,7 +8,7 @@ use crate::{
     names::Component,
     operator::{
         config::{Files, clamav, cyrus, nginx, postfix, rspamd, valkey},
-        system::validated::{Signatures, Validated, hex},
+        system::validated::{RelayHost, Signatures, Validated, hex},
     },
 };
 
@@ -56,7 +56,7 @@ pub fn all(v: &Validated) -> Configuration {
     let postfix = postfix::render(&postfix::Postfix {
         hostname,
         message_size,
-        relay_host: v.gateway.relay_host.as_ref().map(|relay| relay.as_str()),
+        relay_host: v.gateway.relay_host.as_ref().map(RelayHost::as_str),
         antispam_host: &host(Component::Antispam),
     });
     let cyrus = cyrus::render(&cyrus::Cyrus { hostname, gateway_host: &host(Component::Gateway) });
@@ -86,6 +86,7 @@ pub fn all(v: &Validated) -> Configuration {
 
 impl Configuration {
     /// The hashes of what is in it.
+    #[must_use]
     pub fn hashes(&self, v: &Validated) -> Hashes {
         let token = v.token.as_str();
         Hashes {

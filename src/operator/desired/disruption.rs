@@ -1,4 +1,4 @@
-//! PodDisruptionBudgets: a drain takes one pod of a component at a time. Pure.
+//! Disruption budgets: a drain takes one pod of a component at a time. Pure.
 
 use k8s_openapi::{
     api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec},

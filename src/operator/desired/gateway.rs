@@ -49,7 +49,7 @@ pub fn stateful_set(v: &Validated, queue: &Volume, hashes: &Hashes) -> StatefulS
 fn own_folder(v: &Validated) -> Container {
     Container {
         command: Some(["chown", "65532:65532", "/var/lib/agent"].map(str::to_owned).into()),
-        resources: pod::resources(None, "10m", "16Mi", "64Mi"),
+        resources: Some(pod::resources(None, "10m", "16Mi", "64Mi")),
         volume_mounts: Some(vec![pod::mount_folder("queue", "agent", "/var/lib/agent")]),
         ..pod::root_container("agent-folder", &v.images.operator, &["CHOWN"])
     }
@@ -74,7 +74,7 @@ fn agent(v: &Validated) -> Container {
         startup_probe: Some(pod::ask_agent("/readyz", 1, 600)),
         readiness_probe: Some(pod::ask_agent("/readyz", 5, 2)),
         liveness_probe: Some(pod::ask_agent("/healthz", 10, 6)),
-        resources: pod::resources(None, "30m", "64Mi", "512Mi"),
+        resources: Some(pod::resources(None, "30m", "64Mi", "512Mi")),
         volume_mounts: Some(vec![
             pod::mount("run-agent", "/run/agent"),
             pod::mount_folder("queue", "agent", "/var/lib/agent"),
@@ -97,7 +97,7 @@ fn postfix(v: &Validated) -> Container {
         lifecycle: Some(pod::linger()),
         readiness_probe: Some(pod::health(10, 2)),
         liveness_probe: Some(pod::health(30, 6)),
-        resources: pod::resources(v.gateway.resources.as_ref(), "50m", "128Mi", "1Gi"),
+        resources: Some(pod::resources(v.gateway.resources.as_ref(), "50m", "128Mi", "1Gi")),
         volume_mounts: Some(vec![
             pod::mount_read_only("postfix-config", "/config"),
             pod::mount_read_only("tls", "/etc/tls"),
@@ -116,7 +116,7 @@ fn nginx(v: &Validated) -> Container {
         lifecycle: Some(pod::linger()),
         readiness_probe: Some(pod::health(10, 2)),
         liveness_probe: Some(pod::health(30, 6)),
-        resources: pod::resources(None, "20m", "32Mi", "256Mi"),
+        resources: Some(pod::resources(None, "20m", "32Mi", "256Mi")),
         volume_mounts: Some(vec![
             pod::mount_read_only("nginx-config", "/config"),
             pod::mount_read_only("tls", "/etc/tls"),

@@ -1,4 +1,4 @@
-//! NetworkPolicies: exactly the arrows between the parts. Pure.
+//! Network policies: exactly the arrows between the parts. Pure.
 //!
 //! ```text
 //!  world ─▶ gateway ─▶ antispam ─▶ cache          agents (gateway, store) ─▶ API server
@@ -21,7 +21,7 @@ use k8s_openapi::{
 use super::pod;
 use crate::{
     names::{self, Component, ports},
-    operator::system::validated::{Signatures, Validated},
+    operator::system::validated::{RelayHost, Signatures, Validated},
 };
 
 const API_SERVER: [u16; 2] = [443, 6443];
@@ -76,7 +76,7 @@ pub fn policy(v: &Validated, component: Component) -> NetworkPolicy {
 
 /// Where mail leaves to: port 25 of the world, and the relay's port.
 fn mail_ports(v: &Validated) -> Vec<u16> {
-    let relay = v.gateway.relay_host.as_ref().map(|relay| relay.port()).filter(|port| *port != ports::SMTP);
+    let relay = v.gateway.relay_host.as_ref().map(RelayHost::port).filter(|port| *port != ports::SMTP);
     [ports::SMTP].into_iter().chain(relay).collect()
 }
 

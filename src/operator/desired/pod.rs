@@ -161,7 +161,7 @@ pub fn resources(
     cpu: &str,
     memory: &str,
     limit: &str,
-) -> Option<ResourceRequirements> {
+) -> ResourceRequirements {
     let quantity = |name: &str, text: &str| (name.to_owned(), Quantity(text.to_owned()));
     let over = |defaults: Vec<(String, Quantity)>, user: Option<&BTreeMap<String, Quantity>>| {
         let mut all: BTreeMap<_, _> = defaults.into_iter().collect();
@@ -178,11 +178,11 @@ pub fn resources(
         (Some(memory), _) | (None, Some(memory)) => memory,
         (None, None) => Quantity(memory.to_owned()),
     };
-    Some(ResourceRequirements {
+    ResourceRequirements {
         claims: None,
         requests: over(vec![quantity("cpu", cpu), ("memory".to_owned(), memory)], requests),
         limits: over(vec![("memory".to_owned(), limit)], limits),
-    })
+    }
 }
 
 /// An environment variable with a value.

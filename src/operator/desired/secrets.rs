@@ -11,6 +11,7 @@ pub const INTERNAL_TYPE: &str = "mail.angiang.gov.vn/internal";
 pub const TOKEN: &str = "token";
 
 /// The pair that is served.
+#[must_use]
 pub fn tls(v: &Validated) -> Secret {
     let data = [("tls.crt", &v.pair.certificate), ("tls.key", &v.pair.key)];
     Secret {
@@ -22,6 +23,7 @@ pub fn tls(v: &Validated) -> Secret {
 }
 
 /// The token, if it has yet to be written.
+#[must_use]
 pub fn internal(v: &Validated) -> Option<Secret> {
     let data = [(TOKEN.to_owned(), ByteString(v.token.as_str().as_bytes().to_owned()))];
     (!v.token_exists).then(|| Secret {

@@ -50,7 +50,7 @@ pub fn stateful_set(v: &Validated, shard: u32, volume: &Volume, hashes: &Hashes)
 fn agent_binary(v: &Validated) -> Container {
     Container {
         command: Some(["cp", "/usr/local/bin/mail-agent", "/agent/mail-agent"].map(str::to_owned).into()),
-        resources: pod::resources(None, "10m", "16Mi", "128Mi"),
+        resources: Some(pod::resources(None, "10m", "16Mi", "128Mi")),
         volume_mounts: Some(vec![pod::mount("agent", "/agent")]),
         ..pod::container("agent-binary", &v.images.operator, 65_532)
     }
@@ -70,7 +70,7 @@ fn cyrus(v: &Validated, shard: u32) -> Container {
         startup_probe: Some(pod::ask_agent("/healthz", 2, 300)),
         readiness_probe: Some(pod::ask_agent("/readyz", 5, 2)),
         liveness_probe: Some(pod::ask_agent("/healthz", 10, 6)),
-        resources: pod::resources(v.store.resources.as_ref(), "50m", "256Mi", "2Gi"),
+        resources: Some(pod::resources(v.store.resources.as_ref(), "50m", "256Mi", "2Gi")),
         volume_mounts: Some(vec![
             pod::mount_read_only("agent", "/agent"),
             pod::mount_read_only("config", "/config"),

@@ -1,11 +1,19 @@
-//! The MailSystem controller.
+//! The MailSystem controller: fetch → validate → desired → apply → status, one file for each step.
+//!
+//! A MailSystem comes in by name; objects in its namespace and its status go out. It is run again when one of its objects
+//! changes, when a certificate it names does, when storage classes do and when its mailboxes were counted anew; while
+//! something is missing, every [`RETRY`] besides. It never sleeps, and an object that it cannot read is a matter of that
+//! object alone.
 
 pub mod availability;
 pub mod certificate;
+mod controller;
 pub mod explain;
 pub mod fetch;
+pub mod metrics;
 pub mod pair;
 pub mod problems;
+mod reconcile;
 pub mod status;
 #[cfg(test)]
 pub mod testing;
@@ -14,3 +22,7 @@ mod tests;
 pub mod validate;
 pub mod validated;
 pub mod workloads;
+
+pub use controller::run;
+pub use metrics::Metrics;
+pub use reconcile::{Context, RETRY, ReconcileError};

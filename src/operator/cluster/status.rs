@@ -1,0 +1,80 @@
+//! Writes the status of a MailSystem, when it differs from what is there, and tells changed conditions as events.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{
+    Api, Client, Error, Resource, ResourceExt,
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
+};
+use serde_json::json;
+
+use super::events::Events;
+use crate::{
+    api::{MailSystem, MailSystemStatus},
+    names,
+};
+
+/// Writes `status` unless `system` has it already.
+///
+/// # Errors
+/// The API server's.
+pub async fn write(
+    client: &Client,
+    events: &Events,
+    system: &MailSystem,
+    status: MailSystemStatus,
+) -> Result<(), Error> {
+    if system.status.as_ref() == Some(&status) {
+        return Ok(());
+    }
+    let old = system.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
+    let new = status.conditions.clone();
+    patch(client, &system.namespace().unwrap_or_default(), &system.name_any(), json!(status)).await?;
+    events.tell(&system.object_ref(&()), &old, &new).await;
+    Ok(())
+}
+
+/// The conditions of a MailSystem that does not fit its type.
+///
+/// # Errors
+/// The API server's.
+pub async fn conditions_of(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Vec<Condition>>, Error> {
+    let Some(object) = dynamic(client, namespace).get_opt(name).await? else { return Ok(None) };
+    let conditions = object.data.pointer("/status/conditions").cloned().unwrap_or_default();
+    Ok(Some(serde_json::from_value(conditions).unwrap_or_default()))
+}
+
+/// Writes the conditions of a MailSystem that does not fit its type; the rest of its status stays.
+///
+/// # Errors
+/// The API server's.
+pub async fn write_conditions(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    (generation, conditions): (Option<i64>, &[Condition]),
+) -> Result<(), Error> {
+    let body = json!({"status": {"observedGeneration": generation, "conditions": conditions}});
+    dynamic(client, namespace)
+        .patch_status(name, &PatchParams::default(), &Patch::Merge(body))
+        .await
+        .map(drop)
+}
+
+async fn patch(client: &Client, namespace: &str, name: &str, status: serde_json::Value) -> Result<(), Error> {
+    let body = json!({
+        "apiVersion": MailSystem::api_version(&()),
+        "kind": MailSystem::kind(&()),
+        "status": status,
+    });
+    let params = PatchParams::apply(names::MANAGER).force();
+    // Read back without its type: another release may have written fields that this one cannot read.
+    dynamic(client, namespace).patch_status(name, &params, &Patch::Apply(body)).await.map(drop)
+}
+
+fn dynamic(client: &Client, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<MailSystem>(&()))
+}

@@ -1,0 +1,123 @@
+//! What runs a reconciliation again: watches of MailSystems, of their objects and of what they name.
+//!
+//! Everything but MailSystems is watched as metadata only, and as little of it as can be: our objects by label, Secrets by
+//! type. A Secret with signatures is not watched (there may be very many of its type): it is looked for while it is missing.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{Stream, StreamExt, stream};
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::{
+        apps::v1::{Deployment, StatefulSet},
+        core::v1::{ConfigMap, Secret, Service, ServiceAccount},
+        networking::v1::NetworkPolicy,
+        policy::v1::PodDisruptionBudget,
+        storage::v1::StorageClass,
+    },
+};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    core::{DeserializeGuard, PartialObjectMeta},
+    runtime::{
+        controller::{Config, Controller},
+        reflector::{ObjectRef, Store},
+        watcher,
+    },
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::reconcile::{Context, pause, reconcile};
+use crate::{
+    api::MailSystem,
+    names,
+    operator::{desired::secrets::INTERNAL_TYPE, mailbox::Census},
+};
+
+/// How many systems are reconciled at a time.
+const CONCURRENCY: u16 = 4;
+/// Changes within this time are seen together.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+/// Counts of mailboxes reach status this late, so that a thousand new ones are a few writes.
+const CENSUS_PAUSE: Duration = Duration::from_secs(1);
+
+type System = DeserializeGuard<MailSystem>;
+
+/// Runs the controller until `shutdown`, in `namespace` or everywhere; reconciliations that run are finished.
+pub async fn run(context: Context, namespace: Option<String>, shutdown: CancellationToken) {
+    let client = context.client.clone();
+    let namespace = namespace.as_deref();
+    let controller = Controller::new(api::<System>(&client, namespace), watcher::Config::default())
+        .with_config(Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE));
+    let (by_pair, by_token, by_class) = (controller.store(), controller.store(), controller.store());
+    let secrets = || api::<PartialObjectMeta<Secret>>(&client, namespace);
+    let of_type = |type_: &str| watcher::Config::default().fields(&format!("type={type_}"));
+    let census = context.census.clone();
+    controller
+        .owns(api::<StatefulSet>(&client, namespace), ours())
+        .owns(api::<Deployment>(&client, namespace), ours())
+        .owns(api::<Service>(&client, namespace), ours())
+        .owns(api::<ConfigMap>(&client, namespace), ours())
+        .owns(api::<ServiceAccount>(&client, namespace), ours())
+        .owns(api::<NetworkPolicy>(&client, namespace), ours())
+        .owns(api::<PodDisruptionBudget>(&client, namespace), ours())
+        .watches(secrets(), of_type("kubernetes.io/tls"), move |secret| mounting(&by_pair, &secret))
+        .watches(secrets(), of_type(INTERNAL_TYPE), move |secret| mounting(&by_token, &secret))
+        .watches(
+            Api::<PartialObjectMeta<StorageClass>>::all(client.clone()),
+            watcher::Config::default(),
+            move |_| every(&by_class),
+        )
+        .reconcile_all_on(changes(census))
+        .graceful_shutdown_on(shutdown.cancelled_owned())
+        .run(reconcile, pause, Arc::new(context))
+        .for_each(|result| async move {
+            // What reconciling says is told where it happens; this is about watches.
+            if let Err(error @ kube::runtime::controller::Error::QueueError(_)) = result {
+                tracing::warn!(%error, "a watch failed and is started again");
+            }
+        })
+        .await;
+}
+
+fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// What this operator makes.
+fn ours() -> watcher::Config {
+    watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={}", names::MANAGER))
+}
+
+/// The systems that name this Secret, or that it was made for.
+fn mounting(systems: &Store<System>, secret: &PartialObjectMeta<Secret>) -> Vec<ObjectRef<System>> {
+    let (namespace, name) = (secret.namespace(), secret.name_any());
+    let concerned = |object: &Arc<System>| {
+        let Ok(system) = &object.0 else { return false };
+        let own = names::SystemName::new("", system.name_any());
+        let named = system.spec.tls.as_ref().is_some_and(|tls| tls.secret_name == name);
+        system.namespace() == namespace && (named || own.tls() == name || own.internal() == name)
+    };
+    systems.state().into_iter().filter(concerned).map(|object| ObjectRef::from_obj(&*object)).collect()
+}
+
+fn every(systems: &Store<System>) -> Vec<ObjectRef<System>> {
+    systems.state().iter().map(|object| ObjectRef::from_obj(&**object)).collect()
+}
+
+/// An item after each change of the census.
+fn changes(census: watch::Receiver<Census>) -> impl Stream<Item = ()> + Send + 'static {
+    stream::unfold(census, |mut census| async move {
+        census.changed().await.ok()?;
+        tokio::time::sleep(CENSUS_PAUSE).await;
+        census.mark_unchanged();
+        Some(((), census))
+    })
+}

@@ -1,0 +1,265 @@
+//! One reconciliation of one MailSystem: the five steps in their order.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use aws_lc_rs::rand;
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+use kube::{
+    Client, Resource,
+    core::{DeserializeGuard, PartialObjectMeta, PartialObjectMetaExt, error_boundary::InvalidObject},
+    runtime::controller::Action,
+};
+use tokio::sync::watch;
+
+use super::{
+    Metrics,
+    explain::explain,
+    fetch::{self, Fetched, Troubles},
+    problems::Weight,
+    status::{self, Observation, Outcome},
+    validate::{Checked, ValidateError, validate},
+};
+use crate::{
+    api::MailSystem,
+    images::Images,
+    names::{Component, SystemName},
+    operator::{
+        cluster::{
+            apply::{Applied, apply},
+            events::Events,
+            status as write,
+        },
+        desired::desired,
+        mailbox::Census,
+    },
+};
+
+/// Until something that is missing is looked for again. What is watched is seen at once.
+pub const RETRY: Duration = Duration::from_secs(15);
+/// Until a system at rest is looked at again.
+const RESYNC: Duration = Duration::from_mins(10);
+/// The longest pause after errors.
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+
+/// What reconciliations share.
+pub struct Context {
+    /// The API.
+    pub client: Client,
+    /// What pods run.
+    pub images: Images,
+    /// Where changes of conditions are told.
+    pub events: Events,
+    /// Counts of mailboxes and domains.
+    pub census: watch::Receiver<Census>,
+    /// Figures.
+    pub metrics: Metrics,
+    failures: Mutex<HashMap<SystemName, u32>>,
+}
+
+/// Why a reconciliation failed. It is tried again, each time after a longer pause.
+#[derive(thiserror::Error, Debug)]
+pub enum ReconcileError {
+    /// Reading failed.
+    #[error("reading the cluster: {0}")]
+    Fetch(#[source] kube::Error),
+    /// Checking failed, by no fault of the spec.
+    #[error("checking the system: {0}")]
+    Validate(#[from] ValidateError),
+    /// The API server could not be reached while applying.
+    #[error("applying the system: {0}")]
+    Apply(#[source] kube::Error),
+    /// The API server refused some objects.
+    #[error("the API server refused: {}", .0.join("; "))]
+    Refused(Vec<String>),
+    /// Writing the status failed.
+    #[error("writing the status: {0}")]
+    Status(#[source] kube::Error),
+    /// The system's random source failed.
+    #[error("no random bytes are to be had")]
+    Random,
+}
+
+impl ReconcileError {
+    /// A word for metrics.
+    #[must_use]
+    pub const fn category(&self) -> &'static str {
+        match self {
+            Self::Fetch(_) => "fetch",
+            Self::Validate(_) => "validate",
+            Self::Apply(_) => "apply",
+            Self::Refused(_) => "refused",
+            Self::Status(_) => "status",
+            Self::Random => "random",
+        }
+    }
+}
+
+impl Context {
+    /// A context in which nothing has failed yet.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        images: Images,
+        events: Events,
+        census: watch::Receiver<Census>,
+        metrics: Metrics,
+    ) -> Self {
+        Self { client, images, events, census, metrics, failures: Mutex::default() }
+    }
+
+    /// Notes how it went and returns how often in a row it failed.
+    fn note(&self, name: &SystemName, failed: bool) -> u32 {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed {
+            let count = failures.entry(name.clone()).or_default();
+            *count += 1;
+            *count
+        } else {
+            failures.remove(name);
+            0
+        }
+    }
+}
+
+/// Reconciles one object, be it readable or not.
+pub async fn reconcile(
+    object: Arc<DeserializeGuard<MailSystem>>,
+    context: Arc<Context>,
+) -> Result<Action, ReconcileError> {
+    let started = Instant::now();
+    let result = match &object.0 {
+        // Boxed, like others below: the futures of a whole apply are large.
+        Ok(system) => Box::pin(serve(system, &context)).await,
+        Err(invalid) => report(invalid, &context).await,
+    };
+    let word = result.as_ref().map_or_else(ReconcileError::category, |_| "ok");
+    context.metrics.ran("system", word, started.elapsed());
+    if result.is_ok() {
+        context.note(&name(&*object), false);
+    }
+    result
+}
+
+/// After an error: a pause that doubles with each one.
+#[allow(clippy::needless_pass_by_value, reason = "the controller calls it so")]
+pub fn pause(
+    object: Arc<DeserializeGuard<MailSystem>>,
+    error: &ReconcileError,
+    context: Arc<Context>,
+) -> Action {
+    let name = name(&*object);
+    let count = context.note(&name, true);
+    tracing::warn!(system = %name, %error, count, "reconciling failed");
+    let pause = Duration::from_secs(1 << count.min(10));
+    Action::requeue(pause.min(LONGEST_PAUSE))
+}
+
+fn name(object: &impl Resource) -> SystemName {
+    SystemName::new(
+        object.meta().namespace.clone().unwrap_or_default(),
+        object.meta().name.clone().unwrap_or_default(),
+    )
+}
+
+async fn serve(system: &MailSystem, context: &Context) -> Result<Action, ReconcileError> {
+    if system.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let name = name(system);
+    let fetched =
+        Box::pin(fetch::fetch(&context.client, name, system.clone())).await.map_err(ReconcileError::Fetch)?;
+    let mut random = [0; 32];
+    rand::fill(&mut random).map_err(|_| ReconcileError::Random)?;
+    match validate(&fetched, &context.images, random, Timestamp::now().as_second()) {
+        Ok(checked) => Box::pin(build(context, fetched, checked)).await,
+        Err(ValidateError::InvalidSpec(wrong)) => {
+            let troubles = Troubles::default();
+            observe(context, &fetched, &fetched.workloads, Outcome::Invalid(wrong.join("; ")), &troubles)
+                .await?;
+            Ok(Action::requeue(RESYNC))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Applies what is wanted, and says in status what came of it.
+async fn build(context: &Context, fetched: Fetched, checked: Checked) -> Result<Action, ReconcileError> {
+    let Checked { validated, certificate, problems } = checked;
+    let applied = if fetched.system.spec.paused {
+        Applied { workloads: fetched.workloads.clone(), refused: Vec::new() }
+    } else {
+        let namespace = &fetched.name.namespace;
+        Box::pin(apply(&context.client, namespace, desired(&validated)))
+            .await
+            .map_err(ReconcileError::Apply)?
+    };
+    let settled = status::settled(&applied.workloads);
+    let troubles = if settled {
+        Troubles::default()
+    } else {
+        fetch::troubles(&context.client, &fetched.name).await.map_err(ReconcileError::Fetch)?
+    };
+    let outcome = Outcome::Built {
+        certificate: &certificate,
+        expires: validated.pair.expires,
+        problems: &problems,
+        refused: &applied.refused,
+    };
+    observe(context, &fetched, &applied.workloads, outcome, &troubles).await?;
+    if !applied.refused.is_empty() {
+        return Err(ReconcileError::Refused(applied.refused));
+    }
+    let lacking = problems.iter().any(|problem| problem.weight != Weight::Hint);
+    Ok(Action::requeue(if settled && !lacking { RESYNC } else { RETRY }))
+}
+
+async fn observe(
+    context: &Context,
+    fetched: &Fetched,
+    workloads: &super::workloads::Workloads,
+    outcome: Outcome<'_>,
+    troubles: &Troubles,
+) -> Result<(), ReconcileError> {
+    let counts = context.census.borrow().get(&fetched.name).copied();
+    let trouble = |component: Component| explain(troubles, component);
+    let status = status::status(&Observation {
+        system: &fetched.system,
+        workloads,
+        outcome,
+        trouble: &trouble,
+        counts,
+        now: now(),
+    });
+    write::write(&context.client, &context.events, &fetched.system, status)
+        .await
+        .map_err(ReconcileError::Status)
+}
+
+/// Tells an object that cannot be read what is wrong with it.
+async fn report(invalid: &InvalidObject, context: &Context) -> Result<Action, ReconcileError> {
+    let object: PartialObjectMeta<MailSystem> = invalid.metadata.clone().into_request_partial();
+    let name = name(&object);
+    let (client, generation) = (&context.client, invalid.metadata.generation);
+    let old =
+        write::conditions_of(client, &name.namespace, &name.name).await.map_err(ReconcileError::Status)?;
+    let Some(old) = old else { return Ok(Action::await_change()) };
+    let new = status::unreadable(&old, &invalid.error, generation, &now());
+    if new != old {
+        tracing::warn!(system = %name, error = invalid.error, "a MailSystem cannot be read");
+        write::write_conditions(client, &name.namespace, &name.name, (generation, &new))
+            .await
+            .map_err(ReconcileError::Status)?;
+        context.events.tell(&object.object_ref(&()), &old, &new).await;
+    }
+    Ok(Action::await_change())
+}
+
+/// Whole seconds, as the API server keeps them.
+fn now() -> Time {
+    let now = Timestamp::now();
+    Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
+}

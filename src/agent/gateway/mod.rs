@@ -1,5 +1,6 @@
 //! The gateway's agent: gate and router.
 
+pub mod gate;
 pub mod router;
 
 use tokio_util::sync::CancellationToken;

@@ -1,0 +1,181 @@
+//! A milter session of one Postfix process: several connections and messages, one after another.
+
+use std::{io, time::Duration};
+
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use tokio::{net::UnixStream, time::interval};
+use tokio_util::{codec::Framed, sync::CancellationToken};
+
+use super::{
+    Gate,
+    decide::{Decision, Origin, Scan, decide},
+    message::Message,
+};
+use crate::wire::{
+    milter::{
+        Agreement, Codec, Command, Error as WireError, MacroStage, Macros, Reply, Wish, action, protocol,
+    },
+    reply::Reply as SmtpReply,
+};
+
+/// While the answer takes longer, Postfix is told so this often: its timer (`content_timeout`) then starts anew.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+/// One reply a message, at its end. `{daemon_name}` tells Postfix' own mail (`internal`) from the network's; `i` is the
+/// queue id, for the log.
+const WISH: Wish = Wish {
+    actions: action::CHANGE_HEADERS | action::QUARANTINE,
+    protocol: protocol::NO_REPLIES
+        | protocol::NO_HELO
+        | protocol::NO_UNKNOWN
+        | protocol::NO_DATA
+        | protocol::HEADER_LEADING_SPACE,
+    macros: &[(MacroStage::Connect, "{daemon_name}"), (MacroStage::EndOfMessage, "i")],
+};
+
+/// Why a session broke off. Postfix then defers the message (`default_action=tempfail`).
+#[derive(thiserror::Error, Debug)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    #[error("a command came before the negotiation")]
+    Unnegotiated,
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Wire(error.into())
+    }
+}
+
+/// See the module.
+pub(super) struct Session {
+    gate: Gate,
+    postfix: Framed<UnixStream, Codec>,
+    agreement: Option<Agreement>,
+    origin: Origin,
+    queue_id: Bytes,
+    message: Message,
+}
+
+impl Session {
+    pub(super) fn new(gate: Gate, stream: UnixStream) -> Self {
+        let message = Message::new(gate.memory.clone());
+        let (postfix, queue_id) = (Framed::new(stream, Codec), Bytes::new());
+        Self { gate, postfix, agreement: None, origin: Origin::Network, queue_id, message }
+    }
+
+    /// Serves until Postfix leaves. When the gate closes, a message whose end is awaited is given up; Postfix defers it.
+    pub(super) async fn run(mut self, close: CancellationToken) -> Result<(), Error> {
+        while let Some(Some(command)) = close.run_until_cancelled(self.postfix.next()).await {
+            let command = command?;
+            let Some(agreement) = &self.agreement else {
+                let Command::Negotiate(offer) = command else { return Err(Error::Unnegotiated) };
+                let agreement = WISH.negotiate(offer)?;
+                self.agreement = Some(agreement.clone());
+                self.postfix.send(Reply::Negotiate(agreement)).await?;
+                continue;
+            };
+            let wants_reply = agreement.expects_reply(&command);
+            match command {
+                Command::EndOfMessage { body } => {
+                    self.message.body(body);
+                    self.judge().await?;
+                    self.reset();
+                    continue;
+                }
+                Command::Quit => return Ok(()),
+                other => self.note(other),
+            }
+            if wants_reply {
+                self.postfix.send(Reply::Continue).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, command: Command) {
+        match command {
+            Command::Macros(macros) => self.macros(&macros),
+            Command::MailFrom { .. } | Command::Abort => self.reset(),
+            Command::QuitNewConnection => {
+                self.origin = Origin::Network;
+                self.reset();
+            }
+            Command::Header { name, value } => self.message.header(&name, &value, &self.gate.token),
+            Command::Body(piece) => self.message.body(piece),
+            // Recipients are Postfix' and the router's concern; the journal will note them here.
+            Command::Connect { .. }
+            | Command::RcptTo { .. }
+            | Command::Helo(_)
+            | Command::Data
+            | Command::EndOfHeaders
+            | Command::EndOfMessage { .. }
+            | Command::Negotiate(_)
+            | Command::Quit
+            | Command::Unknown(_) => {}
+        }
+    }
+
+    fn macros(&mut self, macros: &Macros) {
+        if macros.before == b'C' {
+            let internal = macros.get("{daemon_name}").is_some_and(|name| name == "internal");
+            self.origin = if internal { Origin::Internal } else { Origin::Network };
+        }
+        if let Some(id) = macros.get("i") {
+            self.queue_id = id.clone();
+        }
+    }
+
+    fn reset(&mut self) {
+        self.message = Message::new(self.gate.memory.clone());
+    }
+
+    /// The end of the message: scan, decide, (journal,) answer.
+    async fn judge(&mut self) -> Result<(), Error> {
+        let decision = if self.message.overflow() {
+            tracing::warn!("there is no memory left for a message");
+            Decision::DeferUnscanned
+        } else {
+            let scan = self.scan().await?;
+            if let Scan::Unavailable(reason) = &scan {
+                tracing::warn!(queue_id = ?self.queue_id, reason, "no clamd has judged a message");
+            }
+            decide(self.origin, self.message.judged(), &scan, self.gate.policy)
+        };
+        self.gate.count(&decision);
+        tracing::info!(queue_id = ?self.queue_id, ?decision, "judged");
+        if let Some(refusal) = decision.refusal() {
+            return self.refuse(refusal).await;
+        }
+        // Here, before the answer, the journal will make the message durable.
+        for (name, index) in self.message.forged() {
+            let (name, value) = (Bytes::from_static(name.as_bytes()), Bytes::new());
+            self.postfix.feed(Reply::ChangeHeader { index, name, value }).await?;
+        }
+        if let Decision::Quarantine(name) = decision {
+            self.postfix.feed(Reply::Quarantine(format!("malware found: {name}").into())).await?;
+        }
+        Ok(self.postfix.send(Reply::Continue).await?)
+    }
+
+    async fn refuse(&mut self, refusal: SmtpReply) -> Result<(), Error> {
+        Ok(self.postfix.send(Reply::ReplyCode(refusal)).await?)
+    }
+
+    /// Scans, and keeps Postfix waiting meanwhile.
+    async fn scan(&mut self) -> Result<Scan, Error> {
+        let message = self.message.bytes();
+        let scan = self.gate.scanner.scan(&message);
+        tokio::pin!(scan);
+        let mut progress = interval(PROGRESS);
+        progress.tick().await;
+        loop {
+            tokio::select! {
+                scan = &mut scan => return Ok(scan),
+                _ = progress.tick() => self.postfix.send(Reply::Progress).await?,
+            }
+        }
+    }
+}

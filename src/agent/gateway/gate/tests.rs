@@ -1,0 +1,94 @@
+//! The gate on a real socket, spoken to as Postfix does. What the daemons do with it is the end-to-end suite's concern.
+
+use bytes::{BufMut, BytesMut};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{UnixListener, UnixStream},
+};
+
+use super::*;
+use crate::api::system::{OnDetection, OnFailure};
+
+/// Postfix 3.10's offer: version 6, all actions and protocol bits it has.
+const OFFER: [u8; 12] = [0, 0, 0, 6, 0, 0, 1, 0xff, 0, 0x1f, 0xff, 0xff];
+
+async fn gate(on_failure: OnFailure) -> (tempfile::TempDir, UnixStream) {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(folder.path().join("gate")).unwrap();
+    let policy = Policy { on_failure, on_detection: OnDetection::Reject };
+    tokio::spawn(Gate::new(policy, "t0", ("127.0.0.1", 1)).run(listener, CancellationToken::new()));
+    let mut stream = UnixStream::connect(folder.path().join("gate")).await.unwrap();
+    frame(&mut stream, b'O', &OFFER).await;
+    assert_eq!(answer(&mut stream).await.0, b'O');
+    (folder, stream)
+}
+
+async fn frame(stream: &mut UnixStream, kind: u8, data: &[u8]) {
+    let mut frame = BytesMut::new();
+    frame.put_u32(u32::try_from(data.len()).unwrap() + 1);
+    frame.put_u8(kind);
+    frame.put_slice(data);
+    stream.write_all(&frame).await.unwrap();
+}
+
+async fn answer(stream: &mut UnixStream) -> (u8, Vec<u8>) {
+    let length = stream.read_u32().await.unwrap();
+    let kind = stream.read_u8().await.unwrap();
+    let mut data = vec![0; length as usize - 1];
+    stream.read_exact(&mut data).await.unwrap();
+    (kind, data)
+}
+
+async fn message(stream: &mut UnixStream, daemon: &str, headers: &[&[u8]]) {
+    frame(stream, b'D', format!("C{{daemon_name}}\0{daemon}\0").as_bytes()).await;
+    frame(stream, b'C', b"client\0U").await;
+    frame(stream, b'M', b"<a@b.vn>\0").await;
+    frame(stream, b'R', b"<c@d.vn>\0").await;
+    for header in headers {
+        frame(stream, b'L', header).await;
+    }
+    frame(stream, b'N', b"").await;
+    frame(stream, b'B', b"x\r\n").await;
+    frame(stream, b'E', b"").await;
+}
+
+#[tokio::test]
+async fn without_clamd_mail_is_deferred() {
+    let (_folder, mut stream) = gate(OnFailure::Defer).await;
+    message(&mut stream, "smtp", &[b"Mail-Verdict\0 t0 action=no-action\0"]).await;
+    let (kind, data) = answer(&mut stream).await;
+    assert_eq!((kind, &data[..9]), (b'y', &b"451 4.7.1"[..]));
+}
+
+#[tokio::test]
+async fn mail_without_our_verdict_is_deferred_and_the_next_is_judged_on_its_own() {
+    let (_folder, mut stream) = gate(OnFailure::Accept).await;
+    message(&mut stream, "smtp", &[b"Mail-Verdict\0 t1 action=no-action\0"]).await;
+    assert_eq!(answer(&mut stream).await.0, b'y');
+    message(&mut stream, "smtp", &[b"Mail-Verdict\0 forged\0", b"Mail-Verdict\0 t0 action=no-action\0"])
+        .await;
+    for index in [2, 1] {
+        let mut expected = vec![0, 0, 0, index];
+        expected.extend_from_slice(b"Mail-Verdict\0\0");
+        assert_eq!(answer(&mut stream).await, (b'm', expected));
+    }
+    assert_eq!(answer(&mut stream).await.0, b'c');
+}
+
+#[tokio::test]
+async fn postfix_own_mail_needs_no_verdict_of_rspamd() {
+    let (_folder, mut stream) = gate(OnFailure::Accept).await;
+    message(&mut stream, "internal", &[]).await;
+    assert_eq!(answer(&mut stream).await.0, b'c');
+}
+
+#[tokio::test]
+async fn a_session_that_does_not_negotiate_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(folder.path().join("gate")).unwrap();
+    let policy = Policy { on_failure: OnFailure::Accept, on_detection: OnDetection::Reject };
+    tokio::spawn(Gate::new(policy, "t0", ("127.0.0.1", 1)).run(listener, CancellationToken::new()));
+    let mut stream = UnixStream::connect(folder.path().join("gate")).await.unwrap();
+    frame(&mut stream, b'E', b"").await;
+    assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0);
+}

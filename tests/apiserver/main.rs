@@ -4,3 +4,7 @@
 mod cel;
 mod harness;
 mod kubectl;
+mod lease;
+mod operator;
+mod system;
+mod tls;

@@ -1,7 +1,10 @@
 //! A small directory for tests of this agent, which is that of shard 0.
 
 use crate::{
-    agent::{directory::{Offer, Replica}, token::TokenKey},
+    agent::{
+        directory::{Offer, Replica},
+        token::TokenKey,
+    },
     api::MailboxState,
     directory::{Entry, Index, MailboxEntry, Shard},
     names::SystemName,
@@ -24,7 +27,10 @@ pub(super) fn directory() -> Replica {
     let alias = ("alias@x.vn".to_owned(), Entry::Alias("an@x.vn".to_owned()));
     let entries = mailboxes.map(mailbox).into_iter().chain([alias]).collect();
     let replica = Replica::new(SystemName::new("n", "s"));
-    let offers = [replica.offer_index(1, Index { shards: 1, domains: vec!["x.vn".into()], token_key: KEY.into() }), replica.offer_shard(1, 0, 1, Shard { entries })];
+    let offers = [
+        replica.offer_index(1, Index { shards: 1, domains: vec!["x.vn".into()], token_key: KEY.into() }),
+        replica.offer_shard(1, 0, 1, Shard { entries }),
+    ];
     assert_eq!(offers, [Offer::Taken; 2]);
     replica
 }

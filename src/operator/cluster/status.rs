@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Api, Client, Error, Resource, ResourceExt,
-    api::{ApiResource, DynamicObject, Patch, PatchParams},
+    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
 
@@ -47,7 +47,8 @@ pub async fn conditions_of(
     Ok(Some(serde_json::from_value(conditions).unwrap_or_default()))
 }
 
-/// Writes the conditions of a MailSystem that does not fit its type; the rest of its status stays.
+/// Writes the conditions of a MailSystem that does not fit its type. The rest of its status goes: it may be what does not
+/// fit.
 ///
 /// # Errors
 /// The API server's.
@@ -57,11 +58,10 @@ pub async fn write_conditions(
     name: &str,
     (generation, conditions): (Option<i64>, &[Condition]),
 ) -> Result<(), Error> {
-    let body = json!({"status": {"observedGeneration": generation, "conditions": conditions}});
-    dynamic(client, namespace)
-        .patch_status(name, &PatchParams::default(), &Patch::Merge(body))
-        .await
-        .map(drop)
+    let api = dynamic(client, namespace);
+    let Some(mut object) = api.get_opt(name).await? else { return Ok(()) };
+    object.data["status"] = json!({"observedGeneration": generation, "conditions": conditions});
+    api.replace_status(name, &PostParams::default(), &object).await.map(drop)
 }
 
 async fn patch(client: &Client, namespace: &str, name: &str, status: serde_json::Value) -> Result<(), Error> {

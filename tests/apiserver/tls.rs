@@ -36,7 +36,7 @@ async fn served(api: &TestApi) -> ByteString {
 }
 
 #[tokio::test]
-async fn a_certificate_is_served_within_a_second_and_a_bad_one_never() {
+async fn a_good_certificate_is_served_at_once_and_a_bad_one_never() {
     let api = harness::api("tls").await;
     storage_class(&api.client, "standard", true).await;
     let operator = Running::start(&api, "one").await;

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Container};
 
-use super::{configuration::Hashes, pod, workload};
+use super::{configuration::Hashes, pod, volumes, workload};
 use crate::{
     names::{Component, ports},
     operator::system::validated::Validated,
@@ -14,16 +14,16 @@ const RSPAMD: i64 = 101;
 /// The spam filter.
 pub fn deployment(v: &Validated, hashes: &Hashes) -> Deployment {
     let component = Component::Antispam;
-    let volumes = vec![
-        pod::scratch("data"),
-        pod::scratch("run"),
-        pod::scratch("tmp"),
-        pod::config_volume("config", v.name.config("rspamd")),
-        pod::secret_volume("internal", v.name.internal(), false),
+    let all = vec![
+        volumes::scratch("data"),
+        volumes::scratch("run"),
+        volumes::scratch("tmp"),
+        volumes::config_volume("config", v.name.config("rspamd")),
+        volumes::secret_volume("internal", v.name.internal(), false),
         // Made when there is a domain; until then nothing is signed.
-        pod::secret_volume("dkim", v.name.dkim(), true),
+        volumes::secret_volume("dkim", v.name.dkim(), true),
     ];
-    let spec = pod::in_group(pod::pod(v, component, vec![rspamd(v)], volumes), RSPAMD);
+    let spec = pod::in_group(pod::pod(v, component, vec![rspamd(v)], all), RSPAMD);
     workload::deployment(
         pod::meta(v, v.name.component(component), Some(component)),
         pod::selector(v, component),
@@ -42,12 +42,12 @@ fn rspamd(v: &Validated) -> Container {
         liveness_probe: Some(pod::health(30, 6)),
         resources: Some(pod::resources(v.antispam.resources.as_ref(), "50m", "256Mi", "1Gi")),
         volume_mounts: Some(vec![
-            pod::mount_read_only("config", "/config"),
-            pod::mount_read_only("dkim", "/etc/dkim"),
-            pod::mount_read_only("internal", "/etc/internal"),
-            pod::mount("data", "/var/lib/rspamd"),
-            pod::mount("run", "/run/rspamd"),
-            pod::mount("tmp", "/tmp"),
+            volumes::mount_read_only("config", "/config"),
+            volumes::mount_read_only("dkim", "/etc/dkim"),
+            volumes::mount_read_only("internal", "/etc/internal"),
+            volumes::mount("data", "/var/lib/rspamd"),
+            volumes::mount("run", "/run/rspamd"),
+            volumes::mount("tmp", "/tmp"),
         ]),
         ..pod::container("rspamd", &v.images.rspamd, RSPAMD)
     }

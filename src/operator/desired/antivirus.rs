@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Container};
 
-use super::{configuration::Hashes, pod, workload};
+use super::{configuration::Hashes, pod, volumes, workload};
 use crate::{
     names::{Component, ports},
     operator::system::validated::{Signatures, Validated},
@@ -17,12 +17,14 @@ const SIGNATURES: &str = "/var/lib/clamav";
 pub fn deployment(v: &Validated, hashes: &Hashes) -> Deployment {
     let component = Component::Antivirus;
     let (signatures, containers) = match &v.antivirus.signatures {
-        Signatures::Secret(name) => (pod::secret_volume("signatures", name.clone(), false), vec![clamd(v)]),
-        Signatures::Mirrors(_) => (pod::scratch("signatures"), vec![clamd(v), freshclam(v)]),
+        Signatures::Secret(name) => {
+            (volumes::secret_volume("signatures", name.clone(), false), vec![clamd(v)])
+        }
+        Signatures::Mirrors(_) => (volumes::scratch("signatures"), vec![clamd(v), freshclam(v)]),
     };
-    let volumes =
-        vec![signatures, pod::scratch("tmp"), pod::config_volume("config", v.name.config("clamav"))];
-    let spec = pod::in_group(pod::pod(v, component, containers, volumes), CLAMAV);
+    let all =
+        vec![signatures, volumes::scratch("tmp"), volumes::config_volume("config", v.name.config("clamav"))];
+    let spec = pod::in_group(pod::pod(v, component, containers, all), CLAMAV);
     workload::deployment(
         pod::meta(v, v.name.component(component), Some(component)),
         pod::selector(v, component),
@@ -46,9 +48,9 @@ fn clamd(v: &Validated) -> Container {
         liveness_probe: Some(pod::health(30, 10)),
         resources: Some(pod::resources(v.antivirus.resources.as_ref(), "50m", request, limit)),
         volume_mounts: Some(vec![
-            pod::mount_read_only("config", "/config"),
-            pod::mount_read_only("signatures", SIGNATURES),
-            pod::mount("tmp", "/tmp"),
+            volumes::mount_read_only("config", "/config"),
+            volumes::mount_read_only("signatures", SIGNATURES),
+            volumes::mount("tmp", "/tmp"),
         ]),
         ..pod::container("clamd", &v.images.clamav, CLAMAV)
     }
@@ -59,9 +61,9 @@ fn freshclam(v: &Validated) -> Container {
         command: Some(vec!["freshclam-entry".to_owned()]),
         resources: Some(pod::resources(None, "20m", "64Mi", "512Mi")),
         volume_mounts: Some(vec![
-            pod::mount_read_only("config", "/config"),
-            pod::mount("signatures", SIGNATURES),
-            pod::mount("tmp", "/tmp"),
+            volumes::mount_read_only("config", "/config"),
+            volumes::mount("signatures", SIGNATURES),
+            volumes::mount("tmp", "/tmp"),
         ]),
         ..pod::container("freshclam", &v.images.clamav, CLAMAV)
     }

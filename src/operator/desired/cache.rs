@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Container};
 
-use super::{configuration::Hashes, pod, workload};
+use super::{configuration::Hashes, pod, volumes, workload};
 use crate::{
     names::{Component, ports},
     operator::system::validated::{Validated, Volume},
@@ -14,8 +14,8 @@ const VALKEY: i64 = 101;
 /// The cache, whose memory is on `volume`.
 pub fn stateful_set(v: &Validated, volume: &Volume, hashes: &Hashes) -> StatefulSet {
     let component = Component::Cache;
-    let volumes = vec![pod::config_volume("config", v.name.config("valkey"))];
-    let spec = pod::in_group(pod::pod(v, component, vec![valkey(v)], volumes), VALKEY);
+    let all = vec![volumes::config_volume("config", v.name.config("valkey"))];
+    let spec = pod::in_group(pod::pod(v, component, vec![valkey(v)], all), VALKEY);
     workload::stateful_set(
         pod::meta(v, v.name.component(component), Some(component)),
         pod::selector(v, component),
@@ -31,7 +31,10 @@ fn valkey(v: &Validated) -> Container {
         readiness_probe: Some(pod::health(10, 2)),
         liveness_probe: Some(pod::health(30, 6)),
         resources: Some(pod::resources(None, "20m", "32Mi", "512Mi")),
-        volume_mounts: Some(vec![pod::mount_read_only("config", "/config"), pod::mount("data", "/data")]),
+        volume_mounts: Some(vec![
+            volumes::mount_read_only("config", "/config"),
+            volumes::mount("data", "/data"),
+        ]),
         ..pod::container("valkey", &v.images.valkey, VALKEY)
     }
 }

@@ -8,7 +8,10 @@ use crate::{
     names::Component,
     operator::{
         config::{Files, clamav, cyrus, nginx, postfix, rspamd, valkey},
-        system::validated::{RelayHost, Signatures, Validated, hex},
+        system::{
+            validated::{Signatures, Validated},
+            values::{RelayHost, hex},
+        },
     },
 };
 

@@ -8,7 +8,7 @@ use k8s_openapi::api::{
     core::v1::{Container, PodSpec},
 };
 
-use super::{configuration::Hashes, pod, workload};
+use super::{configuration::Hashes, pod, volumes, workload};
 use crate::{
     names::{Component, ports},
     operator::system::validated::{Validated, Volume},
@@ -20,21 +20,21 @@ const AGENT: i64 = 65_532;
 /// The gateways, each with its queue on a volume like `queue`.
 pub fn stateful_set(v: &Validated, queue: &Volume, hashes: &Hashes) -> StatefulSet {
     let component = Component::Gateway;
-    let volumes = vec![
-        pod::scratch("run-agent"),
-        pod::scratch("postfix-data"),
-        pod::scratch("postfix-tmp"),
-        pod::scratch("nginx-tmp"),
-        pod::config_volume("postfix-config", v.name.config("postfix")),
-        pod::config_volume("nginx-config", v.name.config("nginx")),
-        pod::secret_volume("tls", v.name.tls(), false),
-        pod::secret_volume("internal", v.name.internal(), false),
+    let all = vec![
+        volumes::scratch("run-agent"),
+        volumes::scratch("postfix-data"),
+        volumes::scratch("postfix-tmp"),
+        volumes::scratch("nginx-tmp"),
+        volumes::config_volume("postfix-config", v.name.config("postfix")),
+        volumes::config_volume("nginx-config", v.name.config("nginx")),
+        volumes::secret_volume("tls", v.name.tls(), false),
+        volumes::secret_volume("internal", v.name.internal(), false),
     ];
     let spec = PodSpec {
         automount_service_account_token: Some(true),
         service_account_name: Some(v.name.component(component)),
         init_containers: Some(vec![own_folder(v), agent(v)]),
-        ..pod::pod(v, component, vec![postfix(v), nginx(v)], volumes)
+        ..pod::pod(v, component, vec![postfix(v), nginx(v)], all)
     };
     workload::stateful_set(
         pod::meta(v, v.name.component(component), Some(component)),
@@ -50,7 +50,7 @@ fn own_folder(v: &Validated) -> Container {
     Container {
         command: Some(["chown", "65532:65532", "/var/lib/agent"].map(str::to_owned).into()),
         resources: Some(pod::resources(None, "10m", "16Mi", "64Mi")),
-        volume_mounts: Some(vec![pod::mount_folder("queue", "agent", "/var/lib/agent")]),
+        volume_mounts: Some(vec![volumes::mount_folder("queue", "agent", "/var/lib/agent")]),
         ..pod::root_container("agent-folder", &v.images.operator, &["CHOWN"])
     }
 }
@@ -76,10 +76,10 @@ fn agent(v: &Validated) -> Container {
         liveness_probe: Some(pod::ask_agent("/healthz", 10, 6)),
         resources: Some(pod::resources(None, "30m", "64Mi", "512Mi")),
         volume_mounts: Some(vec![
-            pod::mount("run-agent", "/run/agent"),
-            pod::mount_folder("queue", "agent", "/var/lib/agent"),
-            pod::mount_read_only("tls", "/etc/tls"),
-            pod::mount_read_only("internal", "/etc/internal"),
+            volumes::mount("run-agent", "/run/agent"),
+            volumes::mount_folder("queue", "agent", "/var/lib/agent"),
+            volumes::mount_read_only("tls", "/etc/tls"),
+            volumes::mount_read_only("internal", "/etc/internal"),
         ]),
         ..pod::container("agent", &v.images.operator, AGENT)
     }
@@ -99,12 +99,12 @@ fn postfix(v: &Validated) -> Container {
         liveness_probe: Some(pod::health(30, 6)),
         resources: Some(pod::resources(v.gateway.resources.as_ref(), "50m", "128Mi", "1Gi")),
         volume_mounts: Some(vec![
-            pod::mount_read_only("postfix-config", "/config"),
-            pod::mount_read_only("tls", "/etc/tls"),
-            pod::mount("run-agent", "/run/agent"),
-            pod::mount("postfix-tmp", "/tmp"),
-            pod::mount("postfix-data", "/var/lib/postfix"),
-            pod::mount_folder("queue", "postfix", "/var/spool/postfix"),
+            volumes::mount_read_only("postfix-config", "/config"),
+            volumes::mount_read_only("tls", "/etc/tls"),
+            volumes::mount("run-agent", "/run/agent"),
+            volumes::mount("postfix-tmp", "/tmp"),
+            volumes::mount("postfix-data", "/var/lib/postfix"),
+            volumes::mount_folder("queue", "postfix", "/var/spool/postfix"),
         ]),
         ..pod::root_container("postfix", &v.images.postfix, &CAPABILITIES)
     }
@@ -118,10 +118,10 @@ fn nginx(v: &Validated) -> Container {
         liveness_probe: Some(pod::health(30, 6)),
         resources: Some(pod::resources(None, "20m", "32Mi", "256Mi")),
         volume_mounts: Some(vec![
-            pod::mount_read_only("nginx-config", "/config"),
-            pod::mount_read_only("tls", "/etc/tls"),
-            pod::mount("run-agent", "/run/agent"),
-            pod::mount("nginx-tmp", "/tmp"),
+            volumes::mount_read_only("nginx-config", "/config"),
+            volumes::mount_read_only("tls", "/etc/tls"),
+            volumes::mount("run-agent", "/run/agent"),
+            volumes::mount("nginx-tmp", "/tmp"),
         ]),
         ..pod::container("nginx", &v.images.nginx, 33)
     }

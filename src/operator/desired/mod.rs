@@ -15,6 +15,7 @@ mod services;
 mod store;
 #[cfg(test)]
 mod tests;
+mod volumes;
 mod workload;
 
 pub use configuration::Configuration;

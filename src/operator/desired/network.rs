@@ -12,16 +12,16 @@ use k8s_openapi::{
         NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
         NetworkPolicyPort, NetworkPolicySpec,
     },
-    apimachinery::pkg::{
-        apis::meta::v1::{LabelSelector, LabelSelectorRequirement},
-        util::intstr::IntOrString,
-    },
+    apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
 };
 
 use super::pod;
 use crate::{
     names::{self, Component, ports},
-    operator::system::validated::{RelayHost, Signatures, Validated},
+    operator::system::{
+        validated::{Signatures, Validated},
+        values::RelayHost,
+    },
 };
 
 const API_SERVER: [u16; 2] = [443, 6443];
@@ -39,7 +39,7 @@ pub fn policy(v: &Validated, component: Component) -> NetworkPolicy {
                 dns(),
                 to(Component::Antispam, &[ports::ANTISPAM]),
                 to(Component::Antivirus, &[ports::ANTIVIRUS]),
-                to(Component::Store, &[&STORE_PORTS[..], &[ports::HTTP]].concat()),
+                to(Component::Store, &STORE_PORTS),
                 egress(None, tcp(&API_SERVER)),
                 egress(None, tcp(&mail_ports(v))),
             ];
@@ -47,8 +47,7 @@ pub fn policy(v: &Validated, component: Component) -> NetworkPolicy {
         }
         Component::Store => {
             let out = vec![dns(), to(Component::Gateway, &[ports::SMTP]), egress(None, tcp(&API_SERVER))];
-            let agents = [&STORE_PORTS[..], &[ports::HTTP]].concat();
-            (vec![from(Component::Gateway, &agents), observers()], out)
+            (vec![from(Component::Gateway, &STORE_PORTS), observers()], out)
         }
         Component::Antispam => {
             let out = vec![dns(), to(Component::Cache, &[ports::CACHE])];
@@ -82,17 +81,21 @@ fn mail_ports(v: &Validated) -> Vec<u16> {
 
 /// The operator and Prometheus, wherever they run, read metrics and status.
 fn observers() -> NetworkPolicyIngressRule {
-    let names = LabelSelectorRequirement {
-        key: "app.kubernetes.io/name".to_owned(),
-        operator: "In".to_owned(),
-        values: Some(vec![names::MANAGER.to_owned(), "prometheus".to_owned()]),
-    };
-    let anyone = NetworkPolicyPeer {
+    let anywhere = |labels: &[(&str, &str)]| NetworkPolicyPeer {
         namespace_selector: Some(LabelSelector::default()),
-        pod_selector: Some(LabelSelector { match_expressions: Some(vec![names]), match_labels: None }),
+        pod_selector: Some(LabelSelector {
+            match_labels: Some(
+                labels
+                    .iter()
+                    .map(|(key, value)| (format!("app.kubernetes.io/{key}"), (*value).to_owned()))
+                    .collect(),
+            ),
+            match_expressions: None,
+        }),
         ip_block: None,
     };
-    ingress(Some(vec![anyone]), tcp(&[ports::HTTP]))
+    let operator = anywhere(&[("name", names::MANAGER), ("component", "operator")]);
+    ingress(Some(vec![operator, anywhere(&[("name", "prometheus")])]), tcp(&[ports::HTTP]))
 }
 
 fn dns() -> NetworkPolicyEgressRule {

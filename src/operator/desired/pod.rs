@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::core::v1::{
-        Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar,
-        EnvVarSource, ExecAction, HTTPGetAction, Lifecycle, LifecycleHandler, ObjectFieldSelector,
-        PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile,
-        SecretVolumeSource, SecurityContext, SleepAction, TopologySpreadConstraint, Volume, VolumeMount,
+        Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, ExecAction, HTTPGetAction, Lifecycle,
+        LifecycleHandler, ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
+        ResourceRequirements, SeccompProfile, SecurityContext, SleepAction, TopologySpreadConstraint, Volume,
     },
     apimachinery::pkg::{
         api::resource::Quantity,
@@ -218,41 +217,4 @@ pub fn port(name: &str, number: u16) -> ContainerPort {
         protocol: Some("TCP".to_owned()),
         ..ContainerPort::default()
     }
-}
-
-/// Mounts a volume.
-pub fn mount(volume: &str, path: &str) -> VolumeMount {
-    VolumeMount { name: volume.to_owned(), mount_path: path.to_owned(), ..VolumeMount::default() }
-}
-
-/// Mounts a folder of a volume.
-pub fn mount_folder(volume: &str, folder: &str, path: &str) -> VolumeMount {
-    VolumeMount { sub_path: Some(folder.to_owned()), ..mount(volume, path) }
-}
-
-/// Mounts a volume for reading.
-pub fn mount_read_only(volume: &str, path: &str) -> VolumeMount {
-    VolumeMount { read_only: Some(true), ..mount(volume, path) }
-}
-
-/// A folder that lives as long as the pod.
-pub fn scratch(name: &str) -> Volume {
-    Volume { name: name.to_owned(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() }
-}
-
-/// The files in a ConfigMap.
-pub fn config_volume(name: &str, config_map: String) -> Volume {
-    let source = ConfigMapVolumeSource { name: config_map, ..ConfigMapVolumeSource::default() };
-    Volume { name: name.to_owned(), config_map: Some(source), ..Volume::default() }
-}
-
-/// The files in a Secret, readable by every user in the pod; the pod starts without them if they are `optional`.
-pub fn secret_volume(name: &str, secret: String, optional: bool) -> Volume {
-    let source = SecretVolumeSource {
-        secret_name: Some(secret),
-        default_mode: Some(0o444),
-        optional: optional.then_some(true),
-        ..SecretVolumeSource::default()
-    };
-    Volume { name: name.to_owned(), secret: Some(source), ..Volume::default() }
 }

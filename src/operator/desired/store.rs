@@ -5,7 +5,7 @@ use k8s_openapi::api::{
     core::v1::{Container, PodSpec},
 };
 
-use super::{configuration::Hashes, pod, workload};
+use super::{configuration::Hashes, pod, volumes, workload};
 use crate::{
     names::{Component, SHARD_LABEL, ports},
     operator::system::validated::{Validated, Volume},
@@ -17,18 +17,18 @@ const MAIL_GROUP: i64 = 8;
 /// The store of shard `shard`, whose mail is on `volume`.
 pub fn stateful_set(v: &Validated, shard: u32, volume: &Volume, hashes: &Hashes) -> StatefulSet {
     let component = Component::Store;
-    let volumes = vec![
-        pod::scratch("agent"),
-        pod::scratch("run"),
-        pod::scratch("run-agent"),
-        pod::scratch("tmp"),
-        pod::config_volume("config", v.name.config("cyrus")),
+    let all = vec![
+        volumes::scratch("agent"),
+        volumes::scratch("run"),
+        volumes::scratch("run-agent"),
+        volumes::scratch("tmp"),
+        volumes::config_volume("config", v.name.config("cyrus")),
     ];
     let spec = PodSpec {
         automount_service_account_token: Some(true),
         service_account_name: Some(v.name.component(component)),
         init_containers: Some(vec![agent_binary(v)]),
-        ..pod::in_group(pod::pod(v, component, vec![cyrus(v, shard)], volumes), MAIL_GROUP)
+        ..pod::in_group(pod::pod(v, component, vec![cyrus(v, shard)], all), MAIL_GROUP)
     };
     let own = (SHARD_LABEL.to_owned(), shard.to_string());
     let mut metadata = pod::meta(v, v.name.store(shard), Some(component));
@@ -51,7 +51,7 @@ fn agent_binary(v: &Validated) -> Container {
     Container {
         command: Some(["cp", "/usr/local/bin/mail-agent", "/agent/mail-agent"].map(str::to_owned).into()),
         resources: Some(pod::resources(None, "10m", "16Mi", "128Mi")),
-        volume_mounts: Some(vec![pod::mount("agent", "/agent")]),
+        volume_mounts: Some(vec![volumes::mount("agent", "/agent")]),
         ..pod::container("agent-binary", &v.images.operator, 65_532)
     }
 }
@@ -72,12 +72,12 @@ fn cyrus(v: &Validated, shard: u32) -> Container {
         liveness_probe: Some(pod::ask_agent("/healthz", 10, 6)),
         resources: Some(pod::resources(v.store.resources.as_ref(), "50m", "256Mi", "2Gi")),
         volume_mounts: Some(vec![
-            pod::mount_read_only("agent", "/agent"),
-            pod::mount_read_only("config", "/config"),
-            pod::mount("data", "/data"),
-            pod::mount("run", "/run"),
-            pod::mount("run-agent", "/run/agent"),
-            pod::mount("tmp", "/tmp"),
+            volumes::mount_read_only("agent", "/agent"),
+            volumes::mount_read_only("config", "/config"),
+            volumes::mount("data", "/data"),
+            volumes::mount("run", "/run"),
+            volumes::mount("run-agent", "/run/agent"),
+            volumes::mount("tmp", "/tmp"),
         ]),
         ..pod::root_container("cyrus", &v.images.cyrus, &["CHOWN", "SETGID", "SETPCAP", "SETUID"])
     }

@@ -5,7 +5,7 @@ use super::*;
 use crate::operator::system::{
     fetch::Classes,
     testing::{fetched, images, validate},
-    validated::Token,
+    values::Token,
 };
 
 const SMALL: &str = "{hostname: mail.angiang.gov.vn}";

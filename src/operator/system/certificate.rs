@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Secret;
 
 use super::{
     pair::{Pair, PairError},
-    validated::Hostname,
+    values::Hostname,
 };
 use crate::conditions::Finding;
 

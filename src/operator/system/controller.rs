@@ -28,7 +28,10 @@ use kube::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::reconcile::{Context, pause, reconcile};
+use super::{
+    context::Context,
+    reconcile::{pause, reconcile},
+};
 use crate::{
     api::MailSystem,
     names,

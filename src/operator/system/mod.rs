@@ -7,6 +7,7 @@
 
 pub mod availability;
 pub mod certificate;
+mod context;
 mod controller;
 pub mod explain;
 pub mod fetch;
@@ -16,13 +17,15 @@ pub mod problems;
 mod reconcile;
 pub mod status;
 #[cfg(test)]
-pub mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub mod validate;
 pub mod validated;
+pub mod values;
 pub mod workloads;
 
+pub use context::{Context, ReconcileError};
 pub use controller::run;
 pub use metrics::Metrics;
-pub use reconcile::{Context, RETRY, ReconcileError};
+pub use reconcile::RETRY;

@@ -10,7 +10,7 @@ use rustls::{
 };
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use super::validated::Hostname;
+use super::values::Hostname;
 
 /// Organisation in the subject of the certificates made here, by which they are known again.
 const MAKER: &str = "mail-operator self-signed";

@@ -1,22 +1,20 @@
 //! One reconciliation of one MailSystem: the five steps in their order.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use aws_lc_rs::rand;
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::{
-    Client, Resource,
+    Resource,
     core::{DeserializeGuard, PartialObjectMeta, PartialObjectMetaExt, error_boundary::InvalidObject},
     runtime::controller::Action,
 };
-use tokio::sync::watch;
 
 use super::{
-    Metrics,
+    context::{Context, ReconcileError},
     explain::explain,
     fetch::{self, Fetched, Troubles},
     problems::Weight,
@@ -25,16 +23,13 @@ use super::{
 };
 use crate::{
     api::MailSystem,
-    images::Images,
     names::{Component, SystemName},
     operator::{
         cluster::{
             apply::{Applied, apply},
-            events::Events,
             status as write,
         },
         desired::desired,
-        mailbox::Census,
     },
 };
 
@@ -44,86 +39,6 @@ pub const RETRY: Duration = Duration::from_secs(15);
 const RESYNC: Duration = Duration::from_mins(10);
 /// The longest pause after errors.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
-
-/// What reconciliations share.
-pub struct Context {
-    /// The API.
-    pub client: Client,
-    /// What pods run.
-    pub images: Images,
-    /// Where changes of conditions are told.
-    pub events: Events,
-    /// Counts of mailboxes and domains.
-    pub census: watch::Receiver<Census>,
-    /// Figures.
-    pub metrics: Metrics,
-    failures: Mutex<HashMap<SystemName, u32>>,
-}
-
-/// Why a reconciliation failed. It is tried again, each time after a longer pause.
-#[derive(thiserror::Error, Debug)]
-pub enum ReconcileError {
-    /// Reading failed.
-    #[error("reading the cluster: {0}")]
-    Fetch(#[source] kube::Error),
-    /// Checking failed, by no fault of the spec.
-    #[error("checking the system: {0}")]
-    Validate(#[from] ValidateError),
-    /// The API server could not be reached while applying.
-    #[error("applying the system: {0}")]
-    Apply(#[source] kube::Error),
-    /// The API server refused some objects.
-    #[error("the API server refused: {}", .0.join("; "))]
-    Refused(Vec<String>),
-    /// Writing the status failed.
-    #[error("writing the status: {0}")]
-    Status(#[source] kube::Error),
-    /// The system's random source failed.
-    #[error("no random bytes are to be had")]
-    Random,
-}
-
-impl ReconcileError {
-    /// A word for metrics.
-    #[must_use]
-    pub const fn category(&self) -> &'static str {
-        match self {
-            Self::Fetch(_) => "fetch",
-            Self::Validate(_) => "validate",
-            Self::Apply(_) => "apply",
-            Self::Refused(_) => "refused",
-            Self::Status(_) => "status",
-            Self::Random => "random",
-        }
-    }
-}
-
-impl Context {
-    /// A context in which nothing has failed yet.
-    #[must_use]
-    pub fn new(
-        client: Client,
-        images: Images,
-        events: Events,
-        census: watch::Receiver<Census>,
-        metrics: Metrics,
-    ) -> Self {
-        Self { client, images, events, census, metrics, failures: Mutex::default() }
-    }
-
-    /// Notes how it went and returns how often in a row it failed.
-    fn note(&self, name: &SystemName, failed: bool) -> u32 {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if failed {
-            let count = failures.entry(name.clone()).or_default();
-            *count += 1;
-            *count
-        } else {
-            failures.remove(name);
-            0
-        }
-    }
-}
 
 /// Reconciles one object, be it readable or not.
 pub async fn reconcile(

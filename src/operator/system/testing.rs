@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus, StatefulSet, StatefulSetStatus};
+
 use super::{
     fetch::{Classes, Fetched},
     validate::{Checked, ValidateError},
@@ -67,24 +69,26 @@ pub fn validate(fetched: &Fetched) -> Result<Checked, ValidateError> {
 pub fn running(desired: crate::operator::desired::Desired, ready: &BTreeMap<&str, i32>) -> Workloads {
     let of =
         |name: Option<&String>, wanted: Option<i32>| ready.get(name.unwrap().as_str()).copied().or(wanted);
-    let set = |mut set: k8s_openapi::api::apps::v1::StatefulSet| {
+    let set = |mut set: StatefulSet| {
         let wanted = set.spec.as_ref().unwrap().replicas;
         set.metadata.generation = Some(1);
-        let mut status = k8s_openapi::api::apps::v1::StatefulSetStatus::default();
-        status.observed_generation = Some(1);
-        status.updated_replicas = wanted;
-        status.ready_replicas = of(set.metadata.name.as_ref(), wanted);
-        set.status = Some(status);
+        set.status = Some(StatefulSetStatus {
+            observed_generation: Some(1),
+            updated_replicas: wanted,
+            ready_replicas: of(set.metadata.name.as_ref(), wanted),
+            ..StatefulSetStatus::default()
+        });
         set
     };
-    let deployment = |mut deployment: k8s_openapi::api::apps::v1::Deployment| {
+    let deployment = |mut deployment: Deployment| {
         let wanted = deployment.spec.as_ref().unwrap().replicas;
         deployment.metadata.generation = Some(1);
-        let mut status = k8s_openapi::api::apps::v1::DeploymentStatus::default();
-        status.observed_generation = Some(1);
-        status.updated_replicas = wanted;
-        status.ready_replicas = of(deployment.metadata.name.as_ref(), wanted);
-        deployment.status = Some(status);
+        deployment.status = Some(DeploymentStatus {
+            observed_generation: Some(1),
+            updated_replicas: wanted,
+            ready_replicas: of(deployment.metadata.name.as_ref(), wanted),
+            ..DeploymentStatus::default()
+        });
         deployment
     };
     Workloads {

@@ -15,9 +15,8 @@ use super::{
     fetch::Fetched,
     pair::{Pair, SelfSignError, self_signed},
     problems::{self, Problem},
-    validated::{
-        Antispam, Antivirus, Gateway, Hostname, RelayHost, Signatures, Store, Token, Validated, Volume,
-    },
+    validated::{Antispam, Antivirus, Gateway, Signatures, Store, Validated, Volume},
+    values::{Hostname, RelayHost, Token},
     workloads,
 };
 use crate::{

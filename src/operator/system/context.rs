@@ -1,0 +1,96 @@
+//! What reconciliations share, and how they fail.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use kube::Client;
+use tokio::sync::watch;
+
+use super::{Metrics, validate::ValidateError};
+use crate::{
+    images::Images,
+    names::SystemName,
+    operator::{cluster::events::Events, mailbox::Census},
+};
+
+/// What reconciliations share.
+pub struct Context {
+    /// The API.
+    pub client: Client,
+    /// What pods run.
+    pub images: Images,
+    /// Where changes of conditions are told.
+    pub events: Events,
+    /// Counts of mailboxes and domains.
+    pub census: watch::Receiver<Census>,
+    /// Figures.
+    pub metrics: Metrics,
+    failures: Mutex<HashMap<SystemName, u32>>,
+}
+
+/// Why a reconciliation failed. It is tried again, each time after a longer pause.
+#[derive(thiserror::Error, Debug)]
+pub enum ReconcileError {
+    /// Reading failed.
+    #[error("reading the cluster: {0}")]
+    Fetch(#[source] kube::Error),
+    /// Checking failed, by no fault of the spec.
+    #[error("checking the system: {0}")]
+    Validate(#[from] ValidateError),
+    /// The API server could not be reached while applying.
+    #[error("applying the system: {0}")]
+    Apply(#[source] kube::Error),
+    /// The API server refused some objects.
+    #[error("the API server refused: {}", .0.join("; "))]
+    Refused(Vec<String>),
+    /// Writing the status failed.
+    #[error("writing the status: {0}")]
+    Status(#[source] kube::Error),
+    /// The system's random source failed.
+    #[error("no random bytes are to be had")]
+    Random,
+}
+
+impl ReconcileError {
+    /// A word for metrics.
+    #[must_use]
+    pub const fn category(&self) -> &'static str {
+        match self {
+            Self::Fetch(_) => "fetch",
+            Self::Validate(_) => "validate",
+            Self::Apply(_) => "apply",
+            Self::Refused(_) => "refused",
+            Self::Status(_) => "status",
+            Self::Random => "random",
+        }
+    }
+}
+
+impl Context {
+    /// A context in which nothing has failed yet.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        images: Images,
+        events: Events,
+        census: watch::Receiver<Census>,
+        metrics: Metrics,
+    ) -> Self {
+        Self { client, images, events, census, metrics, failures: Mutex::default() }
+    }
+
+    /// Notes how it went and returns how often in a row it failed.
+    pub fn note(&self, name: &SystemName, failed: bool) -> u32 {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed {
+            let count = failures.entry(name.clone()).or_default();
+            *count += 1;
+            *count
+        } else {
+            failures.remove(name);
+            0
+        }
+    }
+}

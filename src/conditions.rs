@@ -70,7 +70,9 @@ pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
     get(conditions, type_).is_some_and(|condition| condition.status == "True")
 }
 
-const fn status_word(status: Option<bool>) -> &'static str {
+/// The word that stands for a status in the API.
+#[must_use]
+pub const fn status_word(status: Option<bool>) -> &'static str {
     match status {
         Some(true) => "True",
         Some(false) => "False",

@@ -1,7 +1,14 @@
 //! Mailboxes and domains: events folded into an index, compiled into the directory.
 
 pub mod census;
+mod cluster;
+mod credentials;
+mod dkim;
+mod index;
 pub mod metrics;
+mod password;
+mod quantity;
+mod status;
 
 pub use census::{Census, Counts};
 pub use metrics::Metrics;

@@ -1,0 +1,198 @@
+//! What the agents in service hold: pods come from a watch, answers from `GET /status` of each, and the question is
+//! whether every one that matters holds an issue. Polling is done only while something waits.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_util::rt::TokioIo;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use serde::Deserialize;
+use tokio::net::TcpStream;
+
+use super::index::{Key, ObjectName};
+use crate::names::{Component, MANAGER, SHARD_LABEL, SystemName, ports};
+
+/// How long one agent may take to answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Largest answer that is read.
+const LARGEST: usize = 1 << 20;
+
+/// A pod with an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentPod {
+    /// Its system.
+    pub system: SystemName,
+    /// The store shard it serves; `None` for a gateway.
+    pub shard: Option<u32>,
+    /// Where it answers; `None` while it has no address.
+    pub ip: Option<String>,
+    /// Whether it is in service.
+    pub ready: bool,
+}
+
+impl AgentPod {
+    /// The agent of `pod`, if it has one and is not going away.
+    #[must_use]
+    pub fn of(pod: &Pod) -> Option<Self> {
+        let label = |name: &str| pod.labels().get(name).map(String::as_str);
+        let component = label("app.kubernetes.io/component")?;
+        let store = component == Component::Store.as_str();
+        if pod.metadata.deletion_timestamp.is_some() || !(store || component == Component::Gateway.as_str()) {
+            return None;
+        }
+        let status = pod.status.as_ref();
+        let conditions = status.and_then(|status| status.conditions.as_ref());
+        Some(Self {
+            system: SystemName::new(pod.namespace()?, label("app.kubernetes.io/instance")?),
+            shard: if store { Some(label(SHARD_LABEL)?.parse().ok()?) } else { None },
+            ip: status.and_then(|status| status.pod_ip.clone()),
+            ready: conditions
+                .into_iter()
+                .flatten()
+                .any(|condition| condition.type_ == "Ready" && condition.status == "True"),
+        })
+    }
+
+    /// The label selector of pods with agents.
+    #[must_use]
+    pub fn selector() -> String {
+        format!("app.kubernetes.io/name={MANAGER},app.kubernetes.io/component in (gateway,store)")
+    }
+}
+
+/// The numbers that an agent holds, by Secret.
+pub type Answer = BTreeMap<String, u64>;
+
+/// Agents and what they last said.
+#[derive(Debug, Default)]
+pub struct Agents {
+    pods: HashMap<Key, AgentPod>,
+    answers: HashMap<Key, Answer>,
+}
+
+impl Agents {
+    /// A pod is there, changed, or (`None`) is not in service any more.
+    pub fn see(&mut self, key: &Key, pod: Option<AgentPod>) {
+        match pod {
+            Some(pod) => {
+                if self.pods.get(key).is_none_or(|old| old.ip != pod.ip) {
+                    self.answers.remove(key);
+                }
+                self.pods.insert(key.clone(), pod);
+            }
+            None => {
+                self.pods.remove(key);
+                self.answers.remove(key);
+            }
+        }
+    }
+
+    /// The pods known, for a new listing to be compared with.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.pods.keys()
+    }
+
+    /// Whom to ask about these systems: pod and address.
+    #[must_use]
+    pub fn to_ask(&self, wanted: impl Fn(&SystemName) -> bool) -> Vec<(Key, String)> {
+        let asked = self.pods.iter().filter(|(_, pod)| pod.ready && wanted(&pod.system));
+        asked.filter_map(|(key, pod)| Some((key.clone(), pod.ip.clone()?))).collect()
+    }
+
+    /// Notes answers; an agent that did not answer is taken to hold nothing.
+    pub fn answered(&mut self, answers: Vec<(Key, Option<Answer>)>) {
+        for (key, answer) in answers {
+            match answer {
+                Some(answer) if self.pods.contains_key(&key) => self.answers.insert(key, answer),
+                _ => self.answers.remove(&key),
+            };
+        }
+    }
+
+    /// Whether every gateway in service and, if `store` is given, every pod of that shard holds each part under at
+    /// least its number. False without a gateway or without a store.
+    #[must_use]
+    pub fn hold(&self, system: &SystemName, store: Option<u32>, parts: &[(String, u64)]) -> bool {
+        let (mut gateways, mut stores) = (0, 0);
+        for (key, pod) in self.pods.iter().filter(|(_, pod)| pod.ready && pod.system == *system) {
+            match pod.shard {
+                None => gateways += 1,
+                shard if shard == store => stores += 1,
+                _ => continue,
+            }
+            let Some(answer) = self.answers.get(key) else { return false };
+            if parts.iter().any(|(name, number)| answer.get(name).is_none_or(|held| held < number)) {
+                return false;
+            }
+        }
+        gateways > 0 && (store.is_none() || stores > 0)
+    }
+}
+
+#[derive(Deserialize)]
+struct Status {
+    directory: Answer,
+}
+
+/// Asks all of them at the same time; at most [`PATIENCE`].
+pub async fn ask(pods: Vec<(Key, String)>) -> Vec<(Key, Option<Answer>)> {
+    let asking = pods.into_iter().map(|(key, ip)| async move {
+        let answer = tokio::time::timeout(PATIENCE, fetch(&ip)).await.ok().flatten();
+        (key, answer)
+    });
+    futures::future::join_all(asking).await
+}
+
+/// What one agent says; nothing if it does not answer as agreed.
+async fn fetch(ip: &str) -> Option<Answer> {
+    let stream = TcpStream::connect((ip, ports::HTTP)).await.ok()?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+    let exchange = async {
+        let request = hyper::Request::get("/status").header("host", ip).body(Empty::<bytes::Bytes>::new()).ok()?;
+        let response = sender.send_request(request).await.ok()?;
+        let body = Limited::new(response.into_body(), LARGEST).collect().await.ok()?.to_bytes();
+        drop(sender);
+        serde_json::from_slice::<Status>(&body).ok().map(|status| status.directory)
+    };
+    let (answer, _) = tokio::join!(exchange, connection);
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(shard: Option<u32>, ready: bool) -> Option<AgentPod> {
+        Some(AgentPod { system: SystemName::new("n", "s"), shard, ip: Some("::1".into()), ready })
+    }
+
+    #[test]
+    fn an_issue_is_held_when_each_gateway_in_service_and_the_store_hold_it() {
+        let (system, parts) = (SystemName::new("n", "s"), [("d".to_owned(), 5)]);
+        let key = |name: &str| -> Key { ObjectName::new("n", name).into() };
+        let says = |number| Some(Answer::from([("d".to_owned(), number)]));
+        let mut agents = Agents::default();
+        assert!(!agents.hold(&system, None, &parts), "no gateway answers");
+        agents.see(&key("g0"), pod(None, true));
+        agents.see(&key("g1"), pod(None, false));
+        agents.see(&key("s1"), pod(Some(1), true));
+        agents.answered(vec![(key("g0"), says(5)), (key("s1"), says(4))]);
+        assert!(agents.hold(&system, None, &parts));
+        assert!(!agents.hold(&system, Some(0), &parts), "no store of that shard");
+        assert!(!agents.hold(&system, Some(1), &parts), "the store is behind");
+        agents.answered(vec![(key("s1"), says(6))]);
+        assert!(agents.hold(&system, Some(1), &parts));
+        agents.see(&key("g1"), pod(None, true));
+        assert!(!agents.hold(&system, Some(1), &parts), "a gateway came into service that has not said");
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_is_away_holds_nothing() {
+        let answers = ask(vec![(ObjectName::new("n", "g").into(), "127.0.0.1".into())]).await;
+        assert!(answers.iter().all(|(_, answer)| answer.is_none()));
+    }
+}

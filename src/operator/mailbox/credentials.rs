@@ -1,0 +1,182 @@
+//! Passwords and the Secrets that hold them: a given Secret is examined, a missing one is generated. Input is an
+//! [`Ask`]; output is what was found. A Secret that is not the operator's is never written.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use backon::Retryable;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ObjectMeta, PostParams},
+};
+
+use super::{
+    cluster::{self, endless_tries, is_code, transient},
+    index::{Ask, LoginProblem},
+    password,
+    status::generated_secret,
+};
+use crate::{directory::Credential, names::MANAGER};
+
+/// Label that marks a generated Secret.
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Key of the password in a generated Secret.
+const PASSWORD: &str = "password";
+
+/// What stands behind the password of a mailbox.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A password to hash, unless one of this source was hashed already.
+    Password {
+        /// The password.
+        password: String,
+        /// Names the version of the Secret.
+        source: String,
+        /// Whether the Secret is a generated one.
+        generated: bool,
+    },
+    /// A password was generated, and hashed at once.
+    Generated(Credential),
+    /// Nobody can log in.
+    Problem(LoginProblem),
+    /// The generated Secret is that of a former Mailbox of this name, and is about to be collected.
+    Stale,
+}
+
+/// What `secret` is to the mailbox. Pure.
+#[must_use]
+pub fn examine(secret: &Secret, ask: &Ask) -> Found {
+    let key = match &ask.secret {
+        Some(reference) => &*reference.key,
+        None => PASSWORD,
+    };
+    if ask.secret.is_none() {
+        if secret.labels().get(MANAGED_BY).map(String::as_str) != Some(MANAGER) {
+            return Found::Problem(LoginProblem::Conflict);
+        }
+        if secret.owner_references().iter().all(|owner| *owner.uid != *ask.uid) {
+            return Found::Stale;
+        }
+    }
+    let Some(value) = secret.data.as_ref().and_then(|data| data.get(key)) else {
+        return Found::Problem(LoginProblem::KeyMissing);
+    };
+    // A newline at the end is what `kubectl create secret --from-file` and editors leave.
+    let text = std::str::from_utf8(&value.0).map(|text| text.trim_end_matches(['\r', '\n'])).unwrap_or_default();
+    if text.is_empty() || text.chars().any(char::is_control) {
+        return Found::Problem(LoginProblem::Empty);
+    }
+    Found::Password {
+        password: text.to_owned(),
+        source: source(secret, key),
+        generated: ask.secret.is_none(),
+    }
+}
+
+/// Looks the Secret up, or generates it. Tries until the API server gives an answer.
+pub async fn find(client: Client, ask: Ask) -> Found {
+    let api: Api<Secret> = Api::namespaced(client, &ask.mailbox.namespace);
+    let attempt = || async {
+        match &ask.secret {
+            Some(reference) => Ok(match api.get_opt(&reference.name).await? {
+                Some(secret) => examine(&secret, &ask),
+                None => Found::Problem(LoginProblem::NotFound),
+            }),
+            None => generate(&api, &ask).await,
+        }
+    };
+    let found = attempt.retry(endless_tries()).when(transient).await;
+    found.unwrap_or_else(|error| Found::Problem(LoginProblem::Refused(error.to_string().into())))
+}
+
+/// Creates the Secret if it is absent, else examines it; waits half a minute for a former one to be collected.
+async fn generate(api: &Api<Secret>, ask: &Ask) -> Result<Found, kube::Error> {
+    let name = generated_secret(&ask.mailbox.name);
+    let attempt = || async {
+        let Ok(password) = password::generate() else { return Ok(Some(refused("no random bytes"))) };
+        let found = match api.create(&PostParams::default(), &generated(&name, ask, &password)).await {
+            Ok(secret) => match password::credential(&password, true, source(&secret, PASSWORD)) {
+                Ok(credential) => Found::Generated(credential),
+                Err(error) => refused(&error.to_string()),
+            },
+            Err(error) if is_code(&error, 409) => match api.get_opt(&name).await? {
+                Some(secret) => examine(&secret, ask),
+                None => Found::Stale,
+            },
+            Err(error) => return Err(error),
+        };
+        Ok((found != Found::Stale).then_some(found))
+    };
+    for _ in 0..60 {
+        if let Some(found) = attempt().await? {
+            return Ok(found);
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    Ok(refused("it belongs to a former Mailbox of the same name and was not collected"))
+}
+
+fn refused(words: &str) -> Found {
+    Found::Problem(LoginProblem::Refused(words.into()))
+}
+
+fn source(secret: &Secret, key: &str) -> String {
+    password::source(&secret.uid().unwrap_or_default(), &secret.resource_version().unwrap_or_default(), key)
+}
+
+fn generated(name: &str, ask: &Ask, password: &str) -> Secret {
+    let data = [("address", &*ask.address), (PASSWORD, password)];
+    Secret {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            labels: Some(BTreeMap::from([(MANAGED_BY.to_owned(), MANAGER.to_owned())])),
+            owner_references: Some(vec![cluster::owner("Mailbox", &ask.mailbox.name, &ask.uid)]),
+            ..ObjectMeta::default()
+        },
+        string_data: Some(data.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()),
+        ..Secret::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::mailbox::index::{ObjectName, SecretRef};
+    use k8s_openapi::ByteString;
+
+    fn ask(secret: Option<&str>) -> Ask {
+        Ask {
+            mailbox: ObjectName::new("n", "an").into(),
+            uid: "u1".into(),
+            address: "an@x.vn".into(),
+            secret: secret.map(|key| SecretRef { name: "s".into(), key: key.into() }),
+        }
+    }
+
+    fn secret(password: &[u8]) -> Secret {
+        let mut secret = generated("an-credentials", &ask(None), "");
+        secret.data = Some(BTreeMap::from([("password".to_owned(), ByteString(password.to_vec()))]));
+        secret
+    }
+
+    #[test]
+    fn a_final_newline_does_not_belong_to_the_password() {
+        let Found::Password { password, generated, .. } = examine(&secret(b"abc\n"), &ask(Some("password"))) else {
+            panic!("no password");
+        };
+        assert_eq!((password.as_str(), generated), ("abc", false));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_secret_is_told_apart() {
+        assert_eq!(examine(&secret(b"x"), &ask(Some("pin"))), Found::Problem(LoginProblem::KeyMissing));
+        for bad in [&b""[..], b"\n", b"a\0b", b"\xff"] {
+            assert_eq!(examine(&secret(bad), &ask(Some("password"))), Found::Problem(LoginProblem::Empty));
+        }
+        let mut foreign = secret(b"x");
+        foreign.metadata.labels = None;
+        assert_eq!(examine(&foreign, &ask(None)), Found::Problem(LoginProblem::Conflict));
+        let former = Ask { uid: "u2".into(), ..ask(None) };
+        assert_eq!(examine(&secret(b"x"), &former), Found::Stale);
+    }
+}

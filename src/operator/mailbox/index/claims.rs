@@ -1,0 +1,195 @@
+//! Who has a domain or an address when several objects claim it: the older object, whatever else is wrong with it. So
+//! the outcome for one address never depends on the outcome for another, with one exception: an alias is listed only
+//! while its mailbox has its own address.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use super::{Index, Key, ObjectName};
+use crate::{directory::domain_of, names::SystemName};
+
+/// A domain and the MailDomains that claim it.
+#[derive(Debug, Default)]
+pub(super) struct DomainClaim {
+    /// The claimants, the oldest first.
+    pub by: Vec<Key>,
+    /// Where it is served, by which MailDomain.
+    pub listed: Vec<(Arc<SystemName>, Key)>,
+}
+
+/// An address and the Mailboxes that claim it.
+#[derive(Debug, Default)]
+pub(super) struct Claim {
+    /// The claimants, the oldest first.
+    pub by: Vec<Key>,
+    /// Who has it, one for each system.
+    pub winners: Vec<Winner>,
+}
+
+/// Who has an address in a system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Winner {
+    pub system: Arc<SystemName>,
+    pub key: Key,
+    /// Whether it is the mailbox's own address, not an alias.
+    pub own: bool,
+    /// Whether it stands in the directory.
+    pub listed: bool,
+}
+
+impl Index {
+    /// The directory entry of `key` has another content.
+    pub(super) fn touch_content(&mut self, key: &Key) {
+        self.changes.mailboxes.insert(key.clone());
+        if let (Some(mailbox), Some(system)) = (self.mailboxes.get(key), self.listed_in(key))
+            && let Some(system) = self.systems.get_mut(&system)
+        {
+            system.dirty(&mailbox.fact.address);
+        }
+    }
+
+    /// The system in whose directory the Mailbox has its own address.
+    #[must_use]
+    pub fn listed_in(&self, key: &Key) -> Option<Arc<SystemName>> {
+        let mailbox = self.mailboxes.get(key)?;
+        let winners = &self.claims.get(&mailbox.fact.address)?.winners;
+        winners.iter().find(|winner| winner.own && winner.key == *key).map(|winner| winner.system.clone())
+    }
+
+    pub(super) fn winner(&self, address: &str, system: &SystemName) -> Option<&Winner> {
+        self.claims.get(address)?.winners.iter().find(|winner| *winner.system == *system)
+    }
+
+    pub(super) fn touch_domains_of(&mut self, name: &SystemName) {
+        for key in self.domains_of.get(name).into_iter().flatten() {
+            self.changes.domains.insert(key.clone());
+            if let Some(fact) = self.domains.get(key) {
+                self.dirty_domains.insert(fact.domain.clone());
+            }
+        }
+    }
+
+    pub(super) fn touch_members(&mut self, namespace: &str, domain: &str) {
+        for key in self.members.get(&ObjectName::new(namespace, domain)).into_iter().flatten() {
+            self.changes.mailboxes.insert(key.clone());
+            if let Some(mailbox) = self.mailboxes.get(key) {
+                self.dirty_addresses.extend(mailbox.fact.addresses().cloned());
+            }
+        }
+    }
+
+    /// Decides where each touched domain is served, and touches the mailboxes in it.
+    pub(super) fn settle_domains(&mut self) {
+        for domain in std::mem::take(&mut self.dirty_domains) {
+            let Some(claim) = self.domain_claims.get(&domain) else { continue };
+            let by = claim.by.clone();
+            let listed: Vec<_> =
+                by.iter().filter_map(|key| Some((self.standing(key).ok()?.clone(), key.clone()))).collect();
+            for key in &by {
+                self.changes.domains.insert(key.clone());
+                self.touch_members(&key.namespace, &domain);
+            }
+            let old = self
+                .domain_claims
+                .get_mut(&domain)
+                .map(|claim| std::mem::replace(&mut claim.listed, listed.clone()))
+                .unwrap_or_default();
+            for (name, _) in &old {
+                if let Some(system) = self.systems.get_mut(name) {
+                    system.unlist_domain(&domain);
+                }
+            }
+            for (name, _) in &listed {
+                if let Some(system) = self.systems.get_mut(name) {
+                    system.list_domain(&domain);
+                }
+            }
+            if by.is_empty() {
+                self.domain_claims.remove(&domain);
+            }
+        }
+    }
+
+    /// Decides who has each touched address, then what of it stands in the directory.
+    pub(super) fn settle_addresses(&mut self) {
+        let mut before = HashMap::new();
+        let mut aliases = HashSet::new();
+        for address in std::mem::take(&mut self.dirty_addresses) {
+            let winners = self.decide(&address);
+            let Some(claim) = self.claims.get_mut(&address) else { continue };
+            let old = std::mem::replace(&mut claim.winners, winners);
+            for key in &claim.by {
+                self.changes.mailboxes.insert(key.clone());
+                // Whoever gained or lost this as its own address gains or loses its aliases.
+                if let Some(mailbox) = self.mailboxes.get(key).filter(|mailbox| mailbox.fact.address == address) {
+                    aliases.extend(mailbox.fact.aliases.iter().cloned());
+                }
+            }
+            before.insert(address, old);
+        }
+        for address in aliases {
+            if let Some(claim) = self.claims.get(&address) {
+                before.entry(address).or_insert_with(|| claim.winners.clone());
+            }
+        }
+        for (address, old) in before {
+            self.relist(&address, &old);
+        }
+    }
+
+    /// The oldest claimant in each system whose claim counts: its own domain and that of the address belong there.
+    fn decide(&self, address: &Arc<str>) -> Vec<Winner> {
+        let mut winners: Vec<Winner> = Vec::new();
+        for key in self.claims.get(address).into_iter().flat_map(|claim| &claim.by) {
+            let Some(mailbox) = self.mailboxes.get(key) else { continue };
+            let own = mailbox.fact.address == *address;
+            let Ok(system) = self.placement(&key.namespace, domain_of(&mailbox.fact.address)) else { continue };
+            if !own && self.placement(&key.namespace, domain_of(address)) != Ok(system) {
+                continue;
+            }
+            if winners.iter().all(|winner| winner.system != *system) {
+                winners.push(Winner { system: system.clone(), key: key.clone(), own, listed: false });
+            }
+        }
+        winners
+    }
+
+    /// Brings the directories in line with the winners of `address`.
+    fn relist(&mut self, address: &Arc<str>, old: &[Winner]) {
+        let Some(claim) = self.claims.get(address) else { return };
+        let mut winners = claim.winners.clone();
+        for winner in &mut winners {
+            winner.listed = winner.own
+                || self
+                    .mailboxes
+                    .get(&winner.key)
+                    .and_then(|mailbox| self.winner(&mailbox.fact.address, &winner.system))
+                    .is_some_and(|own| own.own && own.key == winner.key);
+        }
+        for (list, winners) in [(false, old), (true, winners.as_slice())] {
+            for winner in winners.iter().filter(|winner| winner.listed) {
+                if let Some(system) = self.systems.get_mut(&winner.system) {
+                    system.list(address, winner.own, list);
+                }
+                if winner.own {
+                    self.touch_counted(&winner.key, domain_of(address));
+                }
+            }
+        }
+        if let Some(claim) = self.claims.get_mut(address) {
+            claim.winners = winners;
+            if claim.by.is_empty() {
+                self.claims.remove(address);
+            }
+        }
+    }
+
+    /// The number of mailboxes in a domain may have changed.
+    fn touch_counted(&mut self, mailbox: &Key, domain: &str) {
+        let claimants = self.domain_claims.get(domain).into_iter().flat_map(|claim| &claim.by);
+        let domains = claimants.filter(|key| key.namespace == mailbox.namespace).cloned();
+        self.changes.domains.extend(domains);
+    }
+}

@@ -1,0 +1,241 @@
+//! What is kept of an object: the fields that decide, in compact form. Comes from the API types, goes into the index.
+
+use std::{fmt, sync::Arc};
+
+use kube::{Resource, ResourceExt};
+use serde::Serialize;
+
+use crate::{
+    api::{self, MailboxState},
+    directory::{self, AddressError, Credential},
+    names::SystemName,
+    operator::mailbox::quantity,
+};
+
+/// Namespace and name of an object; sorted by namespace, then name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectName {
+    /// Its namespace.
+    pub namespace: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+}
+
+/// A shared [`ObjectName`]: the maps of the index refer to one allocation.
+pub type Key = Arc<ObjectName>;
+
+impl ObjectName {
+    /// The name of `object`.
+    #[must_use]
+    pub fn of<K: Resource>(object: &K) -> Self {
+        Self::new(&object.namespace().unwrap_or_default(), &object.name_any())
+    }
+
+    /// Names `name` in `namespace`.
+    #[must_use]
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// Identity and version of an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// Its uid: an object that is deleted and made anew is another one.
+    pub uid: Box<str>,
+    /// Creation, in seconds of Unix time.
+    pub created: i64,
+    /// Generation of the spec.
+    pub generation: i64,
+}
+
+impl Meta {
+    /// Of `object`.
+    pub fn of<K: Resource>(object: &K) -> Self {
+        let meta = object.meta();
+        Self {
+            uid: meta.uid.clone().unwrap_or_default().into(),
+            created: meta.creation_timestamp.as_ref().map_or(i64::MAX, |time| time.0.as_second()),
+            generation: meta.generation.unwrap_or_default(),
+        }
+    }
+
+    /// Whether both are of one object, perhaps in different versions.
+    #[must_use]
+    pub fn same_object(&self, other: &Self) -> bool {
+        (&self.uid, self.created) == (&other.uid, other.created)
+    }
+}
+
+/// What decides of a MailSystem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemFact {
+    /// Its uid, for owner references.
+    pub uid: Box<str>,
+    /// Its host name, for the MX records of its domains.
+    pub hostname: Box<str>,
+    /// Namespaces whose domains may use it; `*` means all.
+    pub tenants: Vec<String>,
+    /// Number of store shards.
+    pub stores: u32,
+}
+
+impl From<&api::MailSystem> for SystemFact {
+    fn from(object: &api::MailSystem) -> Self {
+        Self {
+            uid: object.uid().unwrap_or_default().into(),
+            hostname: object.spec.hostname.as_str().into(),
+            tenants: object.spec.tenant_namespaces.clone(),
+            stores: object.spec.store.shards.max(1),
+        }
+    }
+}
+
+/// What decides of a MailDomain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DomainFact {
+    /// Identity.
+    pub meta: Meta,
+    /// The domain, in lower case.
+    pub domain: Arc<str>,
+    /// The system it asks to be served by.
+    pub system: Arc<SystemName>,
+    /// The DKIM selector.
+    pub selector: Box<str>,
+    /// Its status as the API has it.
+    pub published: api::MailDomainStatus,
+}
+
+impl From<&api::MailDomain> for DomainFact {
+    fn from(object: &api::MailDomain) -> Self {
+        let own = object.namespace().unwrap_or_default();
+        let system = &object.spec.system;
+        Self {
+            meta: Meta::of(object),
+            domain: object.spec.domain.to_ascii_lowercase().into(),
+            system: Arc::new(SystemName::new(system.namespace.clone().unwrap_or(own), &system.name)),
+            selector: object.spec.dkim.selector.as_str().into(),
+            published: object.status.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// A key of a Secret in the namespace of the Mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretRef {
+    /// Name of the Secret.
+    pub name: Box<str>,
+    /// Key within it.
+    pub key: Box<str>,
+}
+
+/// What decides of a Mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailboxFact {
+    /// Identity.
+    pub meta: Meta,
+    /// Its own address, folded.
+    pub address: Arc<str>,
+    /// Its other addresses, folded, without its own and without repetitions.
+    pub aliases: Box<[Arc<str>]>,
+    /// What the owner may do.
+    pub state: MailboxState,
+    /// Quota in bytes; `None` if it cannot be read.
+    pub quota: Option<u64>,
+    /// The Secret with the password; `None` means that one is generated.
+    pub secret: Option<Box<SecretRef>>,
+    /// The store shard it was given.
+    pub shard: Option<u32>,
+    /// Its status as the API has it.
+    pub published: Published,
+}
+
+impl TryFrom<&api::Mailbox> for MailboxFact {
+    type Error = AddressError;
+
+    /// Fails for an address or alias that the directory cannot hold: the rules of the definition were bypassed.
+    fn try_from(object: &api::Mailbox) -> Result<Self, AddressError> {
+        let spec = &object.spec;
+        let address = directory::fold(&spec.address)?;
+        let mut aliases = spec.aliases.iter().map(|alias| directory::fold(alias)).collect::<Result<Vec<_>, _>>()?;
+        aliases.sort();
+        aliases.dedup();
+        aliases.retain(|alias| *alias != address);
+        let status = object.status.clone().unwrap_or_default();
+        Ok(Self {
+            meta: Meta::of(object),
+            address: address.into(),
+            aliases: aliases.into_iter().map(Arc::from).collect(),
+            state: spec.state,
+            quota: quantity::bytes(&spec.quota),
+            secret: spec.password_secret.as_ref().map(|secret| {
+                Box::new(SecretRef { name: secret.name.as_str().into(), key: secret.key.as_str().into() })
+            }),
+            shard: status.shard,
+            published: Published::of(&status),
+        })
+    }
+}
+
+impl MailboxFact {
+    /// Every address that it claims.
+    pub fn addresses(&self) -> impl Iterator<Item = &Arc<str>> {
+        std::iter::once(&self.address).chain(&*self.aliases)
+    }
+}
+
+/// A Mailbox in the index: the object, and what was found out about its password.
+#[derive(Clone, Debug)]
+pub struct Mailbox {
+    /// The object.
+    pub fact: MailboxFact,
+    /// The hash last made, with the version of the Secret it was made from.
+    pub credential: Option<Credential>,
+    /// Whether `credential` is that of the present Secret.
+    pub login: super::login::Login,
+}
+
+/// A status in the API, in as few bytes as tell whether another one differs and since when it is what it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// Digest of everything but times.
+    pub digest: u64,
+    /// Status of `Ready`: `None` is Unknown or absent.
+    pub ready: Option<bool>,
+    /// Transition time of `Ready` in seconds of Unix time; 0 if absent.
+    pub since: i64,
+}
+
+impl Published {
+    /// Of a Mailbox's status.
+    #[must_use]
+    pub fn of(status: &api::MailboxStatus) -> Self {
+        let ready = crate::conditions::get(&status.conditions, "Ready");
+        Self {
+            digest: digest(status, |status| &mut status.conditions),
+            ready: ready.and_then(|ready| ready.status.to_ascii_lowercase().parse().ok()),
+            since: ready.map_or(0, |ready| ready.last_transition_time.0.as_second()),
+        }
+    }
+}
+
+/// A digest of a status without the times of its conditions.
+pub fn digest<T: Serialize + Clone>(
+    status: &T,
+    conditions: impl Fn(&mut T) -> &mut Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition>,
+) -> u64 {
+    let mut status = status.clone();
+    for condition in conditions(&mut status) {
+        condition.last_transition_time =
+            k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
+    }
+    serde_json::to_vec(&status).unwrap_or_default().iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}

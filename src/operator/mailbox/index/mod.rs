@@ -1,0 +1,231 @@
+//! The index: MailSystems, MailDomains and Mailboxes folded into maps, kept so that an event costs what it touches.
+//!
+//! Facts go in (`apply_*`, `remove_*`, `login_*`), [`Index::settle`] carries their consequences through, and out come the
+//! changed parts of each system's directory ([`Index::compile`]) and the objects whose status may differ
+//! ([`Changes`]). What comes out does not depend on the order of events. Pure: no client, no clock.
+
+mod claims;
+mod directory;
+mod facts;
+mod login;
+mod placement;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+pub use directory::{Compiled, Existing, System};
+pub use facts::{DomainFact, Key, Mailbox, MailboxFact, Meta, ObjectName, Published, SecretRef, SystemFact, digest};
+pub use login::{Ask, Login, LoginProblem};
+pub use placement::Obstacle;
+pub use verdict::{Problem, Verdict};
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use crate::names::SystemName;
+
+/// What events led to since the last [`Index::settle`].
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Mailboxes whose status may differ.
+    pub mailboxes: HashSet<Key>,
+    /// MailDomains whose status may differ.
+    pub domains: HashSet<Key>,
+    /// Passwords to find or make.
+    pub asks: Vec<Ask>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Index {
+    systems: HashMap<Arc<SystemName>, System>,
+    domains: HashMap<Key, DomainFact>,
+    mailboxes: HashMap<Key, Mailbox>,
+    /// Who claims a domain, and where it is served.
+    domain_claims: HashMap<Arc<str>, claims::DomainClaim>,
+    /// MailDomains by the system that they name, whether it exists or not.
+    domains_of: HashMap<Arc<SystemName>, HashSet<Key>>,
+    /// Mailboxes by a domain of one of their addresses within their namespace; the name is the domain.
+    members: HashMap<ObjectName, HashSet<Key>>,
+    /// Who claims an address, and who has it.
+    claims: HashMap<Arc<str>, claims::Claim>,
+    /// Mailboxes by the Secret they name.
+    by_secret: HashMap<ObjectName, Vec<Key>>,
+    /// Whether the Secrets of the cluster were listed once.
+    secrets_listed: bool,
+    dirty_addresses: HashSet<Arc<str>>,
+    dirty_domains: HashSet<Arc<str>>,
+    changes: Changes,
+}
+
+impl Index {
+    /// A MailSystem is there, or changed. True if it is new: its directory must be loaded before it is compiled.
+    pub fn apply_system(&mut self, name: &Arc<SystemName>, fact: SystemFact) -> bool {
+        let old = self.systems.get_mut(name).map(|system| std::mem::replace(&mut system.fact, fact.clone()));
+        match old {
+            Some(old) if old == fact => false,
+            // Another object of the same name: its directory was collected with its predecessor.
+            Some(old) if old.uid != fact.uid => {
+                self.remove_system(name);
+                self.settle_domains();
+                self.apply_system(name, fact)
+            }
+            Some(_) => {
+                self.touch_domains_of(name);
+                false
+            }
+            None => {
+                self.systems.insert(name.clone(), System::new(fact));
+                self.touch_domains_of(name);
+                true
+            }
+        }
+    }
+
+    /// A MailSystem is gone, and with it its directory.
+    pub fn remove_system(&mut self, name: &Arc<SystemName>) {
+        if self.systems.remove(name).is_some() {
+            self.touch_domains_of(name);
+        }
+    }
+
+    /// A MailDomain is there, or changed.
+    pub fn apply_domain(&mut self, key: &Key, fact: DomainFact) {
+        if self.domains.get(key) == Some(&fact) {
+            return;
+        }
+        self.changes.domains.insert(key.clone());
+        let same = self.domains.get(key).is_some_and(|old| {
+            (&old.domain, &old.system) == (&fact.domain, &fact.system) && old.meta.same_object(&fact.meta)
+        });
+        if same {
+            self.domains.insert(key.clone(), fact);
+            return;
+        }
+        self.remove_domain(key);
+        self.dirty_domains.insert(fact.domain.clone());
+        self.domains_of.entry(fact.system.clone()).or_default().insert(key.clone());
+        let (domain, age) = (fact.domain.clone(), (fact.meta.created, key));
+        let claim = self.domain_claims.entry(domain).or_default();
+        let at = claim.by.partition_point(|other| {
+            (self.domains.get(other).map_or(i64::MAX, |fact| fact.meta.created), other) < age
+        });
+        claim.by.insert(at, key.clone());
+        self.domains.insert(key.clone(), fact);
+    }
+
+    /// A MailDomain is gone.
+    pub fn remove_domain(&mut self, key: &Key) {
+        let Some(old) = self.domains.remove(key) else { return };
+        if let Some(claim) = self.domain_claims.get_mut(&old.domain) {
+            claim.by.retain(|other| other != key);
+        }
+        if let Some(domains) = self.domains_of.get_mut(&old.system) {
+            domains.remove(key);
+            if domains.is_empty() {
+                self.domains_of.remove(&old.system);
+            }
+        }
+        self.touch_members(&key.namespace, &old.domain);
+        self.dirty_domains.insert(old.domain);
+    }
+
+    /// A Mailbox is there, or changed.
+    pub fn apply_mailbox(&mut self, key: &Key, mut fact: MailboxFact) {
+        let Some(old) = self.mailboxes.get_mut(key) else { return self.insert_mailbox(key, fact) };
+        let same_object = old.fact.meta.same_object(&fact.meta);
+        if same_object {
+            // The shard is chosen before it stands in status.
+            fact.shard = old.fact.shard.or(fact.shard);
+        }
+        if old.fact == fact {
+            return;
+        }
+        self.changes.mailboxes.insert(key.clone());
+        let relinked = !same_object
+            || (&old.fact.address, &old.fact.aliases, &old.fact.secret)
+                != (&fact.address, &fact.aliases, &fact.secret);
+        if !relinked {
+            let content = (old.fact.state, old.fact.quota, old.fact.shard) != (fact.state, fact.quota, fact.shard);
+            old.fact = fact;
+            if content {
+                self.touch_content(key);
+            }
+            return;
+        }
+        let keep = same_object && old.fact.secret == fact.secret;
+        let credential = old.credential.take().filter(|_| keep);
+        let login = if keep { std::mem::take(&mut old.login) } else { Login::Unknown };
+        self.remove_mailbox(key);
+        self.insert_mailbox(key, fact);
+        if let Some(mailbox) = self.mailboxes.get_mut(key) {
+            (mailbox.credential, mailbox.login) = (credential, login);
+        }
+    }
+
+    fn insert_mailbox(&mut self, key: &Key, fact: MailboxFact) {
+        self.changes.mailboxes.insert(key.clone());
+        for address in fact.addresses() {
+            self.dirty_addresses.insert(address.clone());
+            let member = ObjectName::new(&key.namespace, crate::directory::domain_of(address));
+            self.members.entry(member).or_default().insert(key.clone());
+            let age = (fact.meta.created, key);
+            let claim = self.claims.entry(address.clone()).or_default();
+            let at = claim.by.partition_point(|other| {
+                (self.mailboxes.get(other).map_or(i64::MAX, |other| other.fact.meta.created), other) < age
+            });
+            claim.by.insert(at, key.clone());
+        }
+        if let Some(secret) = &fact.secret {
+            let name = ObjectName::new(&key.namespace, &secret.name);
+            self.by_secret.entry(name).or_default().push(key.clone());
+        }
+        self.mailboxes.insert(key.clone(), Mailbox { fact, credential: None, login: Login::Unknown });
+    }
+
+    /// A Mailbox is gone.
+    pub fn remove_mailbox(&mut self, key: &Key) {
+        let Some(Mailbox { fact, .. }) = self.mailboxes.remove(key) else { return };
+        for address in fact.addresses() {
+            self.dirty_addresses.insert(address.clone());
+            if let Some(claim) = self.claims.get_mut(address) {
+                claim.by.retain(|other| other != key);
+            }
+            let member = ObjectName::new(&key.namespace, crate::directory::domain_of(address));
+            if let Some(members) = self.members.get_mut(&member) {
+                members.remove(key);
+                if members.is_empty() {
+                    self.members.remove(&member);
+                }
+            }
+        }
+        if let Some(secret) = &fact.secret {
+            let name = ObjectName::new(&key.namespace, &secret.name);
+            if let Some(users) = self.by_secret.get_mut(&name) {
+                users.retain(|other| other != key);
+                if users.is_empty() {
+                    self.by_secret.remove(&name);
+                }
+            }
+        }
+    }
+
+    /// The Secrets of the cluster were listed once: mailboxes whose Secret was not among them may be asked for.
+    pub fn secrets_listed(&mut self) {
+        self.secrets_listed = true;
+    }
+
+    /// Carries the consequences of all events so far through, and says what they touched.
+    pub fn settle(&mut self) -> Changes {
+        self.settle_domains();
+        self.settle_addresses();
+        let touched: Vec<Key> = self.changes.mailboxes.iter().cloned().collect();
+        for key in &touched {
+            self.place(key);
+            self.ask(key);
+        }
+        std::mem::take(&mut self.changes)
+    }
+}

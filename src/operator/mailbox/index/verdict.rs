@@ -1,0 +1,92 @@
+//! What is to be said of an object: where it is served and what is wrong with it. Pure, computed when it is asked for.
+
+use std::sync::Arc;
+
+use super::{DomainFact, Index, Key, Login, LoginProblem, Mailbox, Obstacle};
+use crate::{directory::domain_of, names::SystemName};
+
+/// Something wrong with a Mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// Its domain is not served.
+    Domain(Obstacle),
+    /// An older Mailbox has its address.
+    AddressConflict(Key),
+    /// An older Mailbox has this alias.
+    AliasConflict(Arc<str>, Key),
+    /// The domain of this alias is not served by the same system for this namespace.
+    AliasDomain(Arc<str>),
+    /// Nobody can log in.
+    Login(LoginProblem),
+    /// The quota cannot be read.
+    Quota,
+}
+
+/// What is to be said of a Mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The system whose directory has its address.
+    pub system: Option<Arc<SystemName>>,
+    /// What is wrong, the worst first.
+    pub problems: Vec<Problem>,
+}
+
+impl Index {
+    /// A Mailbox of the index.
+    #[must_use]
+    pub fn mailbox(&self, key: &Key) -> Option<&Mailbox> {
+        self.mailboxes.get(key)
+    }
+
+    /// All Mailboxes, in no order.
+    pub fn mailboxes(&self) -> impl Iterator<Item = (&Key, &Mailbox)> {
+        self.mailboxes.iter()
+    }
+
+    /// A MailDomain of the index.
+    #[must_use]
+    pub fn domain(&self, key: &Key) -> Option<&DomainFact> {
+        self.domains.get(key)
+    }
+
+    /// All MailDomains, in no order.
+    pub fn domains(&self) -> impl Iterator<Item = (&Key, &DomainFact)> {
+        self.domains.iter()
+    }
+
+    /// The Mailboxes that name this Secret.
+    #[must_use]
+    pub fn users_of(&self, secret: &super::ObjectName) -> &[Key] {
+        self.by_secret.get(secret).map_or(&[], Vec::as_slice)
+    }
+
+    /// What is to be said of the Mailbox `key`; `None` if it is gone.
+    #[must_use]
+    pub fn verdict(&self, key: &Key) -> Option<Verdict> {
+        let mailbox = self.mailboxes.get(key)?;
+        let refused = |problem| Some(Verdict { system: None, problems: vec![problem] });
+        let system = match self.placement(&key.namespace, domain_of(&mailbox.fact.address)) {
+            Ok(system) => system,
+            Err(obstacle) => return refused(Problem::Domain(obstacle)),
+        };
+        match self.winner(&mailbox.fact.address, system) {
+            Some(winner) if winner.key != *key => return refused(Problem::AddressConflict(winner.key.clone())),
+            _ => {}
+        }
+        let mut problems = Vec::new();
+        if let Login::Problem(problem) = &mailbox.login {
+            problems.push(Problem::Login(problem.clone()));
+        }
+        if mailbox.fact.quota.is_none() {
+            problems.push(Problem::Quota);
+        }
+        for alias in &mailbox.fact.aliases {
+            if self.placement(&key.namespace, domain_of(alias)) != Ok(system) {
+                problems.push(Problem::AliasDomain(alias.clone()));
+            } else if let Some(winner) = self.winner(alias, system).filter(|winner| winner.key != *key) {
+                problems.push(Problem::AliasConflict(alias.clone(), winner.key.clone()));
+            }
+        }
+        Some(Verdict { system: Some(system.clone()), problems })
+    }
+}

@@ -1,0 +1,100 @@
+//! Passwords: making them, hashing them, and naming the version of the Secret that they came from. Pure but for
+//! randomness; hashing takes tens of milliseconds, so callers run it on a blocking thread.
+
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+use aws_lc_rs::{digest, rand};
+
+use crate::directory::Credential;
+
+/// Letters and digits that are not taken for one another, 32 of them: five bits each.
+const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+/// Length of a generated password: 100 bits.
+const LENGTH: usize = 20;
+
+/// Why a password was not made or hashed.
+#[derive(thiserror::Error, Debug)]
+pub enum PasswordError {
+    /// The system gave no random bytes.
+    #[error("no random bytes")]
+    Random,
+    /// The hash function refused the password: it is longer than 4 GiB, or memory ran out.
+    #[error("the password cannot be hashed: {0}")]
+    Hash(String),
+}
+
+/// A new password of 20 characters.
+///
+/// # Errors
+/// No random bytes.
+pub fn generate() -> Result<String, PasswordError> {
+    let mut bytes = [0; LENGTH];
+    rand::fill(&mut bytes).map_err(|_| PasswordError::Random)?;
+    Ok(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
+}
+
+/// The credential for `password` of the Secret version `source`.
+///
+/// A password that [`generate`] made has 100 bits: no hash need slow a search of 2^100 down, so it gets small
+/// parameters and ten thousand mailboxes take seconds. All others get argon2id with the defaults of its RFC 9106 crate
+/// (19 MiB, 2 passes). `generated` says that the Secret is ours; the password must look it, too, since people edit it.
+///
+/// # Errors
+/// See [`PasswordError`].
+pub fn credential(password: &str, generated: bool, source: String) -> Result<Credential, PasswordError> {
+    let small = generated && looks_generated(password);
+    let params = if small { Params::new(64, 1, 1, None) } else { Ok(Params::DEFAULT) };
+    let params = params.map_err(|error| PasswordError::Hash(error.to_string()))?;
+    let mut salt = [0; 16];
+    rand::fill(&mut salt).map_err(|_| PasswordError::Random)?;
+    let hash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_with_salt(password.as_bytes(), &salt)
+        .map_err(|error| PasswordError::Hash(error.to_string()))?;
+    Ok(Credential { hash: hash.to_string(), source })
+}
+
+/// Names a version of a Secret's key in 16 characters, so that a hash need not be made again for it.
+#[must_use]
+pub fn source(uid: &str, version: &str, key: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, format!("{uid}/{version}/{key}").as_bytes());
+    digest.as_ref().iter().take(8).fold(String::with_capacity(16), |text, byte| text + &format!("{byte:02x}"))
+}
+
+fn looks_generated(password: &str) -> bool {
+    password.len() == LENGTH && password.bytes().all(|byte| ALPHABET.contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use argon2::{PasswordVerifier, password_hash::phc::PasswordHash};
+
+    fn verify(hash: &str, password: &str) -> bool {
+        Argon2::default().verify_password(password.as_bytes(), &PasswordHash::new(hash).unwrap()).is_ok()
+    }
+
+    #[test]
+    fn a_generated_password_is_strong_and_its_hash_is_quick() {
+        let password = generate().unwrap();
+        assert!(looks_generated(&password) && password != generate().unwrap());
+        let credential = credential(&password, true, "s".into()).unwrap();
+        assert!(credential.hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{}", credential.hash);
+        assert!(verify(&credential.hash, &password));
+        assert!(!verify(&credential.hash, "another"));
+    }
+
+    #[test]
+    fn a_password_that_people_chose_gets_a_slow_hash_even_in_our_secret() {
+        for generated in [true, false] {
+            let credential = credential("Mật khẩu", generated, "s".into()).unwrap();
+            assert!(credential.hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", credential.hash);
+            assert!(verify(&credential.hash, "Mật khẩu"));
+        }
+    }
+
+    #[test]
+    fn the_source_names_version_and_key() {
+        assert_eq!(source("u", "1", "password").len(), 16);
+        assert_ne!(source("u", "1", "password"), source("u", "2", "password"));
+        assert_ne!(source("u", "1", "password"), source("u", "1", "pin"));
+    }
+}

@@ -1,0 +1,234 @@
+//! What status says of a Mailbox or a MailDomain. Input is the index's verdict and whether the agents have it; output is
+//! the status. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::{
+    dkim::DkimError,
+    index::{DomainFact, Key, Login, LoginProblem, Mailbox, Obstacle, Problem, Verdict},
+};
+use crate::{
+    api::{MailDomainStatus, MailboxState, MailboxStatus, domain::DnsRecord},
+    conditions::{self, Finding},
+};
+
+/// How far an object that is in order has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Some agent in service does not have it yet.
+    Awaiting,
+    /// Every agent in service has it.
+    Served,
+}
+
+/// Name of the Secret with a generated password.
+#[must_use]
+pub fn generated_secret(mailbox: &str) -> String {
+    format!("{mailbox}-credentials")
+}
+
+/// The status of a Mailbox.
+#[must_use]
+pub fn mailbox(key: &Key, mailbox: &Mailbox, verdict: &Verdict, progress: Progress, now: &Time) -> MailboxStatus {
+    let fact = &mailbox.fact;
+    let finding = mailbox_finding(key, mailbox, verdict, progress);
+    let old = Condition {
+        type_: "Ready".to_owned(),
+        status: conditions::status_word(fact.published.ready).to_owned(),
+        last_transition_time: Time(
+            k8s_openapi::jiff::Timestamp::from_second(fact.published.since).unwrap_or(now.0),
+        ),
+        message: String::new(),
+        observed_generation: None,
+        reason: String::new(),
+    };
+    let old = if fact.published.since > 0 { vec![old] } else { Vec::new() };
+    let secret = match (&fact.secret, &mailbox.login) {
+        _ if verdict.system.is_none() => None,
+        (Some(secret), _) => Some(secret.name.to_string()),
+        (None, Login::Known) => Some(generated_secret(&key.name)),
+        (None, _) => None,
+    };
+    MailboxStatus {
+        observed_generation: Some(fact.meta.generation),
+        shard: fact.shard,
+        credentials_secret: secret,
+        conditions: conditions::merge(&old, &[finding], Some(fact.meta.generation), now),
+    }
+}
+
+/// Whether nothing but the agents' answer is missing for `Ready`.
+#[must_use]
+pub fn in_order(mailbox: &Mailbox, verdict: &Verdict) -> bool {
+    verdict.problems.is_empty() && matches!(mailbox.login, Login::Known)
+}
+
+fn mailbox_finding(key: &Key, mailbox: &Mailbox, verdict: &Verdict, progress: Progress) -> Finding {
+    if let Some(first) = verdict.problems.first() {
+        let messages: Vec<_> = verdict.problems.iter().map(|problem| message(problem, key, mailbox)).collect();
+        return Finding::no("Ready", reason(first), messages.join(" "));
+    }
+    if mailbox.login != Login::Known {
+        return Finding::unknown("Ready", "AwaitingCredentials", "The password is being prepared.");
+    }
+    match (progress, mailbox.fact.state) {
+        (Progress::Awaiting, _) => {
+            Finding::unknown("Ready", "AwaitingAgents", "Not every gateway and store answers for the mailbox yet.")
+        }
+        (Progress::Served, MailboxState::Active) => {
+            Finding::yes("Ready", "Served", "Every gateway and the store answer for the mailbox.")
+        }
+        (Progress::Served, MailboxState::Suspended) => Finding::yes(
+            "Ready",
+            "Suspended",
+            "The mailbox receives mail; its owner can neither log in nor send until spec.state is Active.",
+        ),
+    }
+}
+
+fn reason(problem: &Problem) -> &'static str {
+    match problem {
+        Problem::Domain(obstacle) => obstacle_reason(obstacle),
+        Problem::AddressConflict(_) => "AddressConflict",
+        Problem::AliasConflict(..) => "AliasConflict",
+        Problem::AliasDomain(_) => "AliasDomainNotFound",
+        Problem::Quota => "InvalidQuota",
+        Problem::Login(problem) => match problem {
+            LoginProblem::NotFound => "SecretNotFound",
+            LoginProblem::KeyMissing => "SecretKeyMissing",
+            LoginProblem::Empty => "PasswordEmpty",
+            LoginProblem::Conflict => "SecretConflict",
+            LoginProblem::Refused(_) => "SecretRefused",
+        },
+    }
+}
+
+fn message(problem: &Problem, key: &Key, mailbox: &Mailbox) -> String {
+    match problem {
+        Problem::Domain(obstacle) => obstacle_message(obstacle, key),
+        Problem::AddressConflict(winner) => format!(
+            "Mailbox {winner} is older and has {}; this one is not served. Delete one of them.",
+            mailbox.fact.address
+        ),
+        Problem::AliasConflict(alias, winner) => format!(
+            "The mailbox is served without the alias {alias}: Mailbox {winner} is older and has it. Remove it from one of them."
+        ),
+        Problem::AliasDomain(alias) => format!(
+            "The mailbox is served without the alias {alias}: no MailDomain of namespace {} and of the same system has its domain.",
+            key.namespace
+        ),
+        Problem::Quota => {
+            "spec.quota cannot be read; 2Gi is used until it is a quantity such as 2Gi.".to_owned()
+        }
+        Problem::Login(problem) => {
+            let what = login_message(problem, key, mailbox);
+            format!("The mailbox receives mail, but nobody can log in: {what}")
+        }
+    }
+}
+
+fn login_message(problem: &LoginProblem, key: &Key, mailbox: &Mailbox) -> String {
+    let (name, entry) = match &mailbox.fact.secret {
+        Some(secret) => (secret.name.to_string(), secret.key.to_string()),
+        None => (generated_secret(&key.name), "password".to_owned()),
+    };
+    match problem {
+        LoginProblem::NotFound => {
+            format!("there is no Secret {name} in namespace {}. Create it with the key {entry}.", key.namespace)
+        }
+        LoginProblem::KeyMissing => format!("Secret {name} has no key {entry}. Add it."),
+        LoginProblem::Empty => {
+            format!("the key {entry} of Secret {name} is empty or no line of text. Put a password there.")
+        }
+        LoginProblem::Conflict => format!(
+            "a Secret {name} exists that was not generated for this mailbox. Name it in spec.passwordSecret, or delete it."
+        ),
+        LoginProblem::Refused(words) => format!("the Secret {name} was refused: {words}"),
+    }
+}
+
+fn obstacle_reason(obstacle: &Obstacle) -> &'static str {
+    match obstacle {
+        Obstacle::DomainNotFound => "DomainNotFound",
+        Obstacle::SystemNotFound(_) => "SystemNotFound",
+        Obstacle::SystemNotAllowed(_) => "SystemNotAllowed",
+        Obstacle::DomainConflict(_) => "DomainConflict",
+    }
+}
+
+fn obstacle_message(obstacle: &Obstacle, key: &Key) -> String {
+    match obstacle {
+        Obstacle::DomainNotFound => {
+            format!("No MailDomain in namespace {} has the domain of the address. Create one.", key.namespace)
+        }
+        Obstacle::SystemNotFound(system) => format!("There is no MailSystem {system}. Create it."),
+        Obstacle::SystemNotAllowed(system) => {
+            format!("MailSystem {system} does not list namespace {} in spec.tenantNamespaces.", key.namespace)
+        }
+        Obstacle::DomainConflict(winner) => {
+            format!("MailDomain {winner} is older and has the domain. Delete one of them.")
+        }
+    }
+}
+
+/// What a MailDomain's status is made of.
+pub struct DomainView<'a> {
+    /// The object.
+    pub fact: &'a DomainFact,
+    /// Why it is not served, if it is not.
+    pub obstacle: Option<Obstacle>,
+    /// Mailboxes listed in it.
+    pub mailboxes: u32,
+    /// Host name of its system.
+    pub hostname: Option<&'a str>,
+    /// Its public key; `None` while it is not known yet.
+    pub key: Option<Result<String, DkimError>>,
+    /// How far the agents are.
+    pub progress: Progress,
+}
+
+/// The status of a MailDomain.
+#[must_use]
+pub fn domain(key: &Key, view: &DomainView<'_>, now: &Time) -> MailDomainStatus {
+    let ready = match (&view.obstacle, view.progress) {
+        (Some(obstacle), _) => Finding::no("Ready", obstacle_reason(obstacle), obstacle_message(obstacle, key)),
+        (None, Progress::Awaiting) => {
+            Finding::unknown("Ready", "AwaitingAgents", "Not every gateway accepts mail for the domain yet.")
+        }
+        (None, Progress::Served) => Finding::yes("Ready", "Served", "Every gateway accepts mail for the domain."),
+    };
+    let dkim = match &view.key {
+        None => Finding::unknown("DkimKeyAvailable", "Pending", "The key is made when the domain is served."),
+        Some(Ok(_)) => Finding::yes("DkimKeyAvailable", "KeyAvailable", "Outgoing mail can be signed."),
+        Some(Err(error)) => Finding::no("DkimKeyAvailable", "KeyUnusable", format!("Mail is not signed: {error}.")),
+    };
+    let generation = Some(view.fact.meta.generation);
+    MailDomainStatus {
+        observed_generation: generation,
+        mailboxes: view.mailboxes,
+        dns_records: records(view),
+        conditions: conditions::merge(&view.fact.published.conditions, &[ready, dkim], generation, now),
+    }
+}
+
+fn records(view: &DomainView<'_>) -> Vec<DnsRecord> {
+    let (None, Some(hostname)) = (&view.obstacle, view.hostname) else { return Vec::new() };
+    let domain = &*view.fact.domain;
+    let record = |purpose: &str, name: String, type_: &str, value: String| DnsRecord {
+        purpose: purpose.to_owned(),
+        name,
+        type_: type_.to_owned(),
+        value,
+    };
+    let mut records = vec![
+        record("MX", domain.to_owned(), "MX", format!("10 {hostname}.")),
+        record("SPF", domain.to_owned(), "TXT", "v=spf1 mx -all".to_owned()),
+    ];
+    if let Some(Ok(key)) = &view.key {
+        let name = format!("{}._domainkey.{domain}", view.fact.selector);
+        records.push(record("DKIM", name, "TXT", format!("v=DKIM1; k=rsa; p={key}")));
+    }
+    let dmarc = format!("v=DMARC1; p=quarantine; rua=mailto:postmaster@{domain}");
+    records.push(record("DMARC", format!("_dmarc.{domain}"), "TXT", dmarc));
+    records
+}

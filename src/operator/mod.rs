@@ -117,6 +117,7 @@ async fn work(
     let ours = stop.child_token();
     let (counts, census) = watch::channel(Census::new());
     let events = Events::new(client.clone(), &options.pod_name);
+    let tell = events.clone();
     let context =
         system::Context::new(client.clone(), options.images.clone(), events, census, figures.system);
     let namespace = options.watch_namespace.clone().filter(|namespace| !namespace.is_empty());
@@ -125,7 +126,8 @@ async fn work(
         ours.cancel();
     };
     let mailboxes = async {
-        let result = mailbox::run(client, namespace.clone(), counts, figures.mailbox, ours.clone()).await;
+        let result =
+            mailbox::run(client, namespace.clone(), tell, counts, figures.mailbox, ours.clone()).await;
         ours.cancel();
         result
     };

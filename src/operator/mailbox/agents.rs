@@ -13,7 +13,7 @@ use kube::ResourceExt;
 use serde::Deserialize;
 use tokio::net::TcpStream;
 
-use super::index::{Key, ObjectName};
+use super::index::Key;
 use crate::names::{Component, MANAGER, SHARD_LABEL, SystemName, ports};
 
 /// How long one agent may take to answer.
@@ -77,17 +77,13 @@ pub struct Agents {
 impl Agents {
     /// A pod is there, changed, or (`None`) is not in service any more.
     pub fn see(&mut self, key: &Key, pod: Option<AgentPod>) {
-        match pod {
-            Some(pod) => {
-                if self.pods.get(key).is_none_or(|old| old.ip != pod.ip) {
-                    self.answers.remove(key);
-                }
-                self.pods.insert(key.clone(), pod);
-            }
-            None => {
-                self.pods.remove(key);
-                self.answers.remove(key);
-            }
+        let ip = pod.as_ref().and_then(|pod| pod.ip.clone());
+        let old = match pod {
+            Some(pod) => self.pods.insert(key.clone(), pod),
+            None => self.pods.remove(key),
+        };
+        if old.is_none_or(|old| old.ip != ip) {
+            self.answers.remove(key);
         }
     }
 
@@ -152,7 +148,8 @@ async fn fetch(ip: &str) -> Option<Answer> {
     let stream = TcpStream::connect((ip, ports::HTTP)).await.ok()?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
     let exchange = async {
-        let request = hyper::Request::get("/status").header("host", ip).body(Empty::<bytes::Bytes>::new()).ok()?;
+        let request =
+            hyper::Request::get("/status").header("host", ip).body(Empty::<bytes::Bytes>::new()).ok()?;
         let response = sender.send_request(request).await.ok()?;
         let body = Limited::new(response.into_body(), LARGEST).collect().await.ok()?.to_bytes();
         drop(sender);
@@ -165,9 +162,10 @@ async fn fetch(ip: &str) -> Option<Answer> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operator::mailbox::index::ObjectName;
 
-    fn pod(shard: Option<u32>, ready: bool) -> Option<AgentPod> {
-        Some(AgentPod { system: SystemName::new("n", "s"), shard, ip: Some("::1".into()), ready })
+    fn pod(shard: Option<u32>, ready: bool) -> AgentPod {
+        AgentPod { system: SystemName::new("n", "s"), shard, ip: Some("::1".into()), ready }
     }
 
     #[test]
@@ -177,16 +175,16 @@ mod tests {
         let says = |number| Some(Answer::from([("d".to_owned(), number)]));
         let mut agents = Agents::default();
         assert!(!agents.hold(&system, None, &parts), "no gateway answers");
-        agents.see(&key("g0"), pod(None, true));
-        agents.see(&key("g1"), pod(None, false));
-        agents.see(&key("s1"), pod(Some(1), true));
+        agents.see(&key("g0"), Some(pod(None, true)));
+        agents.see(&key("g1"), Some(pod(None, false)));
+        agents.see(&key("s1"), Some(pod(Some(1), true)));
         agents.answered(vec![(key("g0"), says(5)), (key("s1"), says(4))]);
         assert!(agents.hold(&system, None, &parts));
         assert!(!agents.hold(&system, Some(0), &parts), "no store of that shard");
         assert!(!agents.hold(&system, Some(1), &parts), "the store is behind");
         agents.answered(vec![(key("s1"), says(6))]);
         assert!(agents.hold(&system, Some(1), &parts));
-        agents.see(&key("g1"), pod(None, true));
+        agents.see(&key("g1"), Some(pod(None, true)));
         assert!(!agents.hold(&system, Some(1), &parts), "a gateway came into service that has not said");
     }
 

@@ -62,7 +62,8 @@ pub fn examine(secret: &Secret, ask: &Ask) -> Found {
         return Found::Problem(LoginProblem::KeyMissing);
     };
     // A newline at the end is what `kubectl create secret --from-file` and editors leave.
-    let text = std::str::from_utf8(&value.0).map(|text| text.trim_end_matches(['\r', '\n'])).unwrap_or_default();
+    let text =
+        std::str::from_utf8(&value.0).map(|text| text.trim_end_matches(['\r', '\n'])).unwrap_or_default();
     if text.is_empty() || text.chars().any(char::is_control) {
         return Found::Problem(LoginProblem::Empty);
     }
@@ -161,7 +162,8 @@ mod tests {
 
     #[test]
     fn a_final_newline_does_not_belong_to_the_password() {
-        let Found::Password { password, generated, .. } = examine(&secret(b"abc\n"), &ask(Some("password"))) else {
+        let Found::Password { password, generated, .. } = examine(&secret(b"abc\n"), &ask(Some("password")))
+        else {
             panic!("no password");
         };
         assert_eq!((password.as_str(), generated), ("abc", false));

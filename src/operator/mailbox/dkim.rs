@@ -61,7 +61,7 @@ pub fn complete(data: &mut BTreeMap<String, ByteString>, signers: &BTreeSet<Sign
         public.insert((domain.clone(), selector.clone()), key);
     }
     let usable = public.iter().filter(|(_, key)| key.is_ok());
-    let map: String = usable.map(|((domain, selector), _)| format!("{domain} {selector}\n")).collect();
+    let map = usable.fold(String::new(), |map, ((domain, selector), _)| map + domain + " " + selector + "\n");
     let map = ByteString(map.into_bytes());
     if data.get(SELECTORS) != Some(&map) {
         data.insert(SELECTORS.to_owned(), map);

@@ -42,7 +42,8 @@ pub async fn load(client: &Client, system: &SystemName, uid: &str) -> Result<Loa
         let listed = secrets.list(&parameters).await?;
         let name = system.directory();
         let role = Api::<Role>::namespaced(client.clone(), &system.namespace).get_opt(&name).await?;
-        let binding = Api::<RoleBinding>::namespaced(client.clone(), &system.namespace).get_opt(&name).await?;
+        let binding =
+            Api::<RoleBinding>::namespaced(client.clone(), &system.namespace).get_opt(&name).await?;
         Ok((listed.items, role, binding))
     };
     let (secrets, role, binding) = attempt.retry(endless_tries()).when(transient).await?;

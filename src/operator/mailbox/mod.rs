@@ -1,14 +1,39 @@
 //! Mailboxes and domains: events folded into an index, compiled into the directory.
+//!
+//! ```text
+//!  MailSystem, MailDomain, Mailbox ──seen──▶ index (pure) ──compile──▶ issue ──▶ directory Secrets ──▶ agents
+//!  Secrets ──credentials, password──▶ login ┘     │                                                     │
+//!                                              verdict ──review──▶ status ◀──what they hold── waiting ◀─┘
+//! ```
+//!
+//! One task ([`run`]) owns the index and starts everything else. Cost grows with changes, not with mailboxes: a Mailbox
+//! costs one Secret (if its password is generated) and one status. What a restart finds as it should be it does not
+//! write. Nothing here renders configuration or touches workloads.
 
+mod agents;
 pub mod census;
 mod cluster;
+mod controller;
 mod credentials;
 mod dkim;
+mod dkim_secret;
+mod domain_status;
+mod due;
+mod fold;
 mod index;
+mod issue;
+mod load;
 pub mod metrics;
+mod outcome;
 mod password;
-mod quantity;
+mod review;
+mod role;
+mod secrets;
+mod seen;
 mod status;
+mod statuses;
+mod system_work;
+mod waiting;
 
 pub use census::{Census, Counts};
 pub use metrics::Metrics;
@@ -17,12 +42,14 @@ use kube::Client;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::operator::cluster::events::Events;
+
 /// Why the controller ended before it was told to.
 #[derive(thiserror::Error, Debug)]
 pub enum Error {
-    /// A watch ended, which it never does by itself.
-    #[error("the watch of {0} ended")]
-    WatchEnded(&'static str),
+    /// The watches ended, which they never do by themselves.
+    #[error("the watches of mailboxes ended")]
+    WatchesEnded,
 }
 
 /// Serves mailboxes and domains until `shutdown`. Run it only while holding the operator's lease.
@@ -30,15 +57,14 @@ pub enum Error {
 /// `namespace` limits what is watched; counts go to `census` whenever they change.
 ///
 /// # Errors
-/// A watch that ended by itself.
+/// The watches ended by themselves.
 pub async fn run(
     client: Client,
     namespace: Option<String>,
+    events: Events,
     census: watch::Sender<Census>,
     metrics: Metrics,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    drop((client, namespace, census, metrics));
-    shutdown.cancelled().await;
-    Ok(())
+    controller::Controller::new(client, events, census, metrics).run(namespace.as_deref(), shutdown).await
 }

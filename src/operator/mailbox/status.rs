@@ -1,14 +1,11 @@
-//! What status says of a Mailbox or a MailDomain. Input is the index's verdict and whether the agents have it; output is
+//! What status says of a Mailbox. Input is the index's verdict and whether the agents have it; output is
 //! the status. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::{
-    dkim::DkimError,
-    index::{DomainFact, Key, Login, LoginProblem, Mailbox, Obstacle, Problem, Verdict},
-};
+use super::index::{Key, Login, LoginProblem, Mailbox, Obstacle, Problem, Verdict};
 use crate::{
-    api::{MailDomainStatus, MailboxState, MailboxStatus, domain::DnsRecord},
+    api::{MailboxState, MailboxStatus},
     conditions::{self, Finding},
 };
 
@@ -29,7 +26,13 @@ pub fn generated_secret(mailbox: &str) -> String {
 
 /// The status of a Mailbox.
 #[must_use]
-pub fn mailbox(key: &Key, mailbox: &Mailbox, verdict: &Verdict, progress: Progress, now: &Time) -> MailboxStatus {
+pub fn mailbox(
+    key: &Key,
+    mailbox: &Mailbox,
+    verdict: &Verdict,
+    progress: Progress,
+    now: &Time,
+) -> MailboxStatus {
     let fact = &mailbox.fact;
     let finding = mailbox_finding(key, mailbox, verdict, progress);
     let old = Condition {
@@ -65,16 +68,19 @@ pub fn in_order(mailbox: &Mailbox, verdict: &Verdict) -> bool {
 
 fn mailbox_finding(key: &Key, mailbox: &Mailbox, verdict: &Verdict, progress: Progress) -> Finding {
     if let Some(first) = verdict.problems.first() {
-        let messages: Vec<_> = verdict.problems.iter().map(|problem| message(problem, key, mailbox)).collect();
+        let messages: Vec<_> =
+            verdict.problems.iter().map(|problem| message(problem, key, mailbox)).collect();
         return Finding::no("Ready", reason(first), messages.join(" "));
     }
     if mailbox.login != Login::Known {
         return Finding::unknown("Ready", "AwaitingCredentials", "The password is being prepared.");
     }
     match (progress, mailbox.fact.state) {
-        (Progress::Awaiting, _) => {
-            Finding::unknown("Ready", "AwaitingAgents", "Not every gateway and store answers for the mailbox yet.")
-        }
+        (Progress::Awaiting, _) => Finding::unknown(
+            "Ready",
+            "AwaitingAgents",
+            "Not every gateway and store answers for the mailbox yet.",
+        ),
         (Progress::Served, MailboxState::Active) => {
             Finding::yes("Ready", "Served", "Every gateway and the store answer for the mailbox.")
         }
@@ -134,7 +140,10 @@ fn login_message(problem: &LoginProblem, key: &Key, mailbox: &Mailbox) -> String
     };
     match problem {
         LoginProblem::NotFound => {
-            format!("there is no Secret {name} in namespace {}. Create it with the key {entry}.", key.namespace)
+            format!(
+                "there is no Secret {name} in namespace {}. Create it with the key {entry}.",
+                key.namespace
+            )
         }
         LoginProblem::KeyMissing => format!("Secret {name} has no key {entry}. Add it."),
         LoginProblem::Empty => {
@@ -147,7 +156,7 @@ fn login_message(problem: &LoginProblem, key: &Key, mailbox: &Mailbox) -> String
     }
 }
 
-fn obstacle_reason(obstacle: &Obstacle) -> &'static str {
+pub(super) fn obstacle_reason(obstacle: &Obstacle) -> &'static str {
     match obstacle {
         Obstacle::DomainNotFound => "DomainNotFound",
         Obstacle::SystemNotFound(_) => "SystemNotFound",
@@ -156,7 +165,7 @@ fn obstacle_reason(obstacle: &Obstacle) -> &'static str {
     }
 }
 
-fn obstacle_message(obstacle: &Obstacle, key: &Key) -> String {
+pub(super) fn obstacle_message(obstacle: &Obstacle, key: &Key) -> String {
     match obstacle {
         Obstacle::DomainNotFound => {
             format!("No MailDomain in namespace {} has the domain of the address. Create one.", key.namespace)
@@ -169,66 +178,4 @@ fn obstacle_message(obstacle: &Obstacle, key: &Key) -> String {
             format!("MailDomain {winner} is older and has the domain. Delete one of them.")
         }
     }
-}
-
-/// What a MailDomain's status is made of.
-pub struct DomainView<'a> {
-    /// The object.
-    pub fact: &'a DomainFact,
-    /// Why it is not served, if it is not.
-    pub obstacle: Option<Obstacle>,
-    /// Mailboxes listed in it.
-    pub mailboxes: u32,
-    /// Host name of its system.
-    pub hostname: Option<&'a str>,
-    /// Its public key; `None` while it is not known yet.
-    pub key: Option<Result<String, DkimError>>,
-    /// How far the agents are.
-    pub progress: Progress,
-}
-
-/// The status of a MailDomain.
-#[must_use]
-pub fn domain(key: &Key, view: &DomainView<'_>, now: &Time) -> MailDomainStatus {
-    let ready = match (&view.obstacle, view.progress) {
-        (Some(obstacle), _) => Finding::no("Ready", obstacle_reason(obstacle), obstacle_message(obstacle, key)),
-        (None, Progress::Awaiting) => {
-            Finding::unknown("Ready", "AwaitingAgents", "Not every gateway accepts mail for the domain yet.")
-        }
-        (None, Progress::Served) => Finding::yes("Ready", "Served", "Every gateway accepts mail for the domain."),
-    };
-    let dkim = match &view.key {
-        None => Finding::unknown("DkimKeyAvailable", "Pending", "The key is made when the domain is served."),
-        Some(Ok(_)) => Finding::yes("DkimKeyAvailable", "KeyAvailable", "Outgoing mail can be signed."),
-        Some(Err(error)) => Finding::no("DkimKeyAvailable", "KeyUnusable", format!("Mail is not signed: {error}.")),
-    };
-    let generation = Some(view.fact.meta.generation);
-    MailDomainStatus {
-        observed_generation: generation,
-        mailboxes: view.mailboxes,
-        dns_records: records(view),
-        conditions: conditions::merge(&view.fact.published.conditions, &[ready, dkim], generation, now),
-    }
-}
-
-fn records(view: &DomainView<'_>) -> Vec<DnsRecord> {
-    let (None, Some(hostname)) = (&view.obstacle, view.hostname) else { return Vec::new() };
-    let domain = &*view.fact.domain;
-    let record = |purpose: &str, name: String, type_: &str, value: String| DnsRecord {
-        purpose: purpose.to_owned(),
-        name,
-        type_: type_.to_owned(),
-        value,
-    };
-    let mut records = vec![
-        record("MX", domain.to_owned(), "MX", format!("10 {hostname}.")),
-        record("SPF", domain.to_owned(), "TXT", "v=spf1 mx -all".to_owned()),
-    ];
-    if let Some(Ok(key)) = &view.key {
-        let name = format!("{}._domainkey.{domain}", view.fact.selector);
-        records.push(record("DKIM", name, "TXT", format!("v=DKIM1; k=rsa; p={key}")));
-    }
-    let dmarc = format!("v=DMARC1; p=quarantine; rua=mailto:postmaster@{domain}");
-    records.push(record("DMARC", format!("_dmarc.{domain}"), "TXT", dmarc));
-    records
 }

@@ -123,7 +123,9 @@ impl Index {
             for key in &claim.by {
                 self.changes.mailboxes.insert(key.clone());
                 // Whoever gained or lost this as its own address gains or loses its aliases.
-                if let Some(mailbox) = self.mailboxes.get(key).filter(|mailbox| mailbox.fact.address == address) {
+                if let Some(mailbox) =
+                    self.mailboxes.get(key).filter(|mailbox| mailbox.fact.address == address)
+                {
                     aliases.extend(mailbox.fact.aliases.iter().cloned());
                 }
             }
@@ -145,7 +147,9 @@ impl Index {
         for key in self.claims.get(address).into_iter().flat_map(|claim| &claim.by) {
             let Some(mailbox) = self.mailboxes.get(key) else { continue };
             let own = mailbox.fact.address == *address;
-            let Ok(system) = self.placement(&key.namespace, domain_of(&mailbox.fact.address)) else { continue };
+            let Ok(system) = self.placement(&key.namespace, domain_of(&mailbox.fact.address)) else {
+                continue;
+            };
             if !own && self.placement(&key.namespace, domain_of(address)) != Ok(system) {
                 continue;
             }

@@ -6,18 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use super::{Index, Key, Login, SystemFact};
-use crate::{
-    directory::{Entry, MailboxEntry, Shard, domain_of, shard_of},
-    names::SystemName,
-};
-
-/// Entries that a shard should not exceed: about a quarter of what a Secret holds.
-const FULL: usize = 2000;
-/// Below this many entries for each shard the number of shards is halved: far enough from [`FULL`] not to go back and forth.
-const EMPTY: usize = 500;
-/// What a mailbox gets whose quota cannot be read.
-pub const DEFAULT_QUOTA: u64 = 2 << 30;
+use super::SystemFact;
+use crate::directory::{domain_of, shard_of};
 
 /// A MailSystem in the index, with its directory.
 #[derive(Debug)]
@@ -28,33 +18,15 @@ pub struct System {
     pub loaded: bool,
     /// Number of mailboxes listed.
     pub mailboxes: u32,
-    domains: BTreeSet<Arc<str>>,
+    pub(super) domains: BTreeSet<Arc<str>>,
     /// Mailboxes for each domain.
     counts: HashMap<Arc<str>, u32>,
     /// Addresses for each shard.
-    shards: Vec<BTreeSet<Arc<str>>>,
-    dirty_shards: BTreeSet<u32>,
-    dirty_domains: bool,
-}
-
-/// The directory that a system had when the operator started.
-#[derive(Debug, Default)]
-pub struct Existing {
-    /// Number of its shards.
-    pub shards: u32,
-    /// Its entries.
-    pub entries: HashMap<String, Entry>,
-}
-
-/// The changed parts of a directory.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Compiled {
-    /// Number of shards.
-    pub count: u32,
-    /// Served domains, sorted.
-    pub domains: Vec<String>,
-    /// The shards that may have changed, by number.
-    pub shards: Vec<(u32, Shard)>,
+    pub(super) shards: Vec<BTreeSet<Arc<str>>>,
+    pub(super) dirty_shards: BTreeSet<u32>,
+    pub(super) dirty_domains: bool,
+    /// Whether something changed since it was last asked.
+    pub(super) fresh: bool,
 }
 
 impl System {
@@ -68,6 +40,7 @@ impl System {
             shards: vec![BTreeSet::new()],
             dirty_shards: BTreeSet::from([0]),
             dirty_domains: true,
+            fresh: true,
         }
     }
 
@@ -97,14 +70,17 @@ impl System {
 
     pub(super) fn dirty(&mut self, address: &str) {
         self.dirty_shards.insert(shard_of(address, self.count()));
+        self.fresh = true;
     }
 
     pub(super) fn list_domain(&mut self, domain: &Arc<str>) {
         self.dirty_domains |= self.domains.insert(domain.clone());
+        self.fresh = true;
     }
 
     pub(super) fn unlist_domain(&mut self, domain: &Arc<str>) {
         self.dirty_domains |= self.domains.remove(domain);
+        self.fresh = true;
     }
 
     /// Lists `address` or strikes it off.
@@ -113,6 +89,7 @@ impl System {
         let Some(addresses) = self.shards.get_mut(shard as usize) else { return };
         let changed = if list { addresses.insert(address.clone()) } else { addresses.remove(address) };
         self.dirty_shards.insert(shard);
+        self.fresh = true;
         if !(own && changed) {
             return;
         }
@@ -143,104 +120,5 @@ impl System {
         self.shards = shards;
         self.dirty_shards = (0..count).collect();
         self.dirty_domains = true;
-    }
-}
-
-/// The number of shards for `entries` when there are `count`.
-#[must_use]
-pub fn fitting(entries: usize, count: u32) -> u32 {
-    let mut fitting = count.max(1).next_power_of_two();
-    while entries > FULL * fitting as usize && fitting < 1 << 16 {
-        fitting *= 2;
-    }
-    while fitting > 1 && entries < EMPTY * fitting as usize {
-        fitting /= 2;
-    }
-    fitting
-}
-
-impl Index {
-    /// A system of the index.
-    #[must_use]
-    pub fn system(&self, name: &SystemName) -> Option<&System> {
-        self.systems.get(name)
-    }
-
-    /// All systems.
-    pub fn systems(&self) -> impl Iterator<Item = (&Arc<SystemName>, &System)> {
-        self.systems.iter()
-    }
-
-    /// The directory that a system had, if any. What it says of a mailbox's shard and password is kept.
-    pub fn load(&mut self, name: &SystemName, existing: Option<Existing>) {
-        let Some(system) = self.systems.get_mut(name) else { return };
-        system.loaded = true;
-        let existing = existing.unwrap_or_default();
-        system.reshard(existing.shards.clamp(1, 1 << 16).next_power_of_two());
-        let addresses: Vec<_> = system.shards.iter().flatten().cloned().collect();
-        for address in addresses {
-            let Some(winner) = self.winner(&address, name).filter(|winner| winner.own) else { continue };
-            let key = winner.key.clone();
-            if let Some(mailbox) = self.mailboxes.get_mut(&key)
-                && let Some(Entry::Mailbox(entry)) = existing.entries.get(&*address)
-            {
-                mailbox.fact.shard = Some(mailbox.fact.shard.unwrap_or(entry.store));
-                mailbox.credential.clone_from(&entry.credential);
-            }
-            self.changes.mailboxes.insert(key);
-        }
-    }
-
-    /// Chooses a store shard for a mailbox that was listed in a loaded directory and has none.
-    pub(super) fn place(&mut self, key: &Key) {
-        let Some(name) = self.listed_in(key) else { return };
-        let Some(system) = self.systems.get_mut(&name).filter(|system| system.loaded) else { return };
-        let Some(mailbox) = self.mailboxes.get_mut(key).filter(|mailbox| mailbox.fact.shard.is_none()) else {
-            return;
-        };
-        mailbox.fact.shard = Some(shard_of(&mailbox.fact.address, system.fact.stores));
-        system.dirty(&mailbox.fact.address);
-    }
-
-    /// The changed parts of a system's directory, which from now on count as unchanged. Call it after [`Index::settle`].
-    pub fn compile(&mut self, name: &SystemName) -> Option<Compiled> {
-        let system = self.systems.get_mut(name)?;
-        let entries = system.shards.iter().map(BTreeSet::len).sum();
-        system.reshard(fitting(entries, system.count()));
-        system.dirty_domains = false;
-        let dirty = std::mem::take(&mut system.dirty_shards);
-        let system = self.systems.get(name)?;
-        let shards = dirty.into_iter().map(|shard| {
-            let addresses = system.shards.get(shard as usize).into_iter().flatten();
-            let entries = addresses.filter_map(|address| Some((address.to_string(), self.entry(address, name)?)));
-            (shard, Shard { entries: entries.collect() })
-        });
-        Some(Compiled {
-            count: system.count(),
-            domains: system.domains.iter().map(ToString::to_string).collect(),
-            shards: shards.collect(),
-        })
-    }
-
-    /// All of a system's directory is written again.
-    pub fn rewrite(&mut self, name: &SystemName) {
-        if let Some(system) = self.systems.get_mut(name) {
-            system.dirty_shards = (0..system.count()).collect();
-            system.dirty_domains = true;
-        }
-    }
-
-    fn entry(&self, address: &str, system: &SystemName) -> Option<Entry> {
-        let winner = self.winner(address, system)?;
-        let mailbox = self.mailboxes.get(&winner.key)?;
-        if !winner.own {
-            return Some(Entry::Alias(mailbox.fact.address.to_string()));
-        }
-        Some(Entry::Mailbox(MailboxEntry {
-            store: mailbox.fact.shard.unwrap_or_default(),
-            state: mailbox.fact.state,
-            quota: mailbox.fact.quota.unwrap_or(DEFAULT_QUOTA),
-            credential: mailbox.credential.clone().filter(|_| mailbox.login == Login::Known),
-        }))
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     api::{self, MailboxState},
     directory::{self, AddressError, Credential},
     names::SystemName,
-    operator::mailbox::quantity,
+    quantity,
 };
 
 /// Namespace and name of an object; sorted by namespace, then name.
@@ -163,7 +163,8 @@ impl TryFrom<&api::Mailbox> for MailboxFact {
     fn try_from(object: &api::Mailbox) -> Result<Self, AddressError> {
         let spec = &object.spec;
         let address = directory::fold(&spec.address)?;
-        let mut aliases = spec.aliases.iter().map(|alias| directory::fold(alias)).collect::<Result<Vec<_>, _>>()?;
+        let mut aliases =
+            spec.aliases.iter().map(|alias| directory::fold(alias)).collect::<Result<Vec<_>, _>>()?;
         aliases.sort();
         aliases.dedup();
         aliases.retain(|alias| *alias != address);

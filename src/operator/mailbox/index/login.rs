@@ -20,6 +20,13 @@ pub enum Login {
     Problem(LoginProblem),
 }
 
+impl Login {
+    /// Whether a credential that is there may be used: not one that is known to be of a former Secret.
+    pub(super) const fn may_serve(&self) -> bool {
+        matches!(self, Self::Known | Self::Unknown | Self::Asked)
+    }
+}
+
 /// Why nobody can log in to a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoginProblem {
@@ -49,16 +56,14 @@ pub struct Ask {
 }
 
 impl Index {
-    /// The source of the credential that this mailbox has, or of the hash under way. `None` if it is not in the
-    /// directory and so needs none.
+    /// The source of the credential that this mailbox has, or of the hash under way.
     #[must_use]
-    pub fn wants_source(&self, key: &Key) -> Option<Option<&str>> {
+    pub fn source(&self, key: &Key) -> Option<&str> {
         let mailbox = self.mailboxes.get(key)?;
-        self.listed_in(key)?;
-        Some(match &mailbox.login {
+        match &mailbox.login {
             Login::Hashing(source) => Some(source),
             _ => mailbox.credential.as_ref().map(|credential| credential.source.as_str()),
-        })
+        }
     }
 
     /// The present Secret was found to be the one the credential, or the hash under way, is of.
@@ -86,7 +91,18 @@ impl Index {
         self.set_login(key, Login::Unknown);
     }
 
-    /// A hash is ready. One of a version that is no longer wanted is dropped; `expected` says what was wanted.
+    /// The Secret was not among all those listed. One that is being asked for, or was found missing, is in hand.
+    pub fn login_unlisted(&mut self, key: &Key) {
+        let in_hand = |login: &Login| {
+            matches!(login, Login::Asked | Login::Problem(LoginProblem::NotFound | LoginProblem::Refused(_)))
+        };
+        if self.mailboxes.get(key).is_some_and(|mailbox| !in_hand(&mailbox.login)) {
+            self.changes.mailboxes.insert(key.clone());
+            self.login_unknown(key);
+        }
+    }
+
+    /// A hash is ready. One of a version that is no longer wanted is dropped.
     pub fn login_hashed(&mut self, key: &Key, credential: Credential) {
         let Some(mailbox) = self.mailboxes.get_mut(key) else { return };
         let wanted = match &mailbox.login {
@@ -126,7 +142,8 @@ impl Index {
         if !self.systems.get(&system).is_some_and(|system| system.loaded) {
             return;
         }
-        let Some(mailbox) = self.mailboxes.get_mut(key).filter(|mailbox| mailbox.login == Login::Unknown) else {
+        let Some(mailbox) = self.mailboxes.get_mut(key).filter(|mailbox| mailbox.login == Login::Unknown)
+        else {
             return;
         };
         mailbox.login = Login::Asked;

@@ -5,16 +5,22 @@
 //! ([`Changes`]). What comes out does not depend on the order of events. Pure: no client, no clock.
 
 mod claims;
+mod compile;
 mod directory;
 mod facts;
 mod login;
+#[cfg(test)]
+mod oracle;
 mod placement;
 #[cfg(test)]
 mod tests;
 mod verdict;
 
-pub use directory::{Compiled, Existing, System};
-pub use facts::{DomainFact, Key, Mailbox, MailboxFact, Meta, ObjectName, Published, SecretRef, SystemFact, digest};
+pub use compile::{Compiled, Existing};
+pub use directory::System;
+pub use facts::{
+    DomainFact, Key, Mailbox, MailboxFact, Meta, ObjectName, Published, SecretRef, SystemFact, digest,
+};
 pub use login::{Ask, Login, LoginProblem};
 pub use placement::Obstacle;
 pub use verdict::{Problem, Verdict};
@@ -148,7 +154,8 @@ impl Index {
             || (&old.fact.address, &old.fact.aliases, &old.fact.secret)
                 != (&fact.address, &fact.aliases, &fact.secret);
         if !relinked {
-            let content = (old.fact.state, old.fact.quota, old.fact.shard) != (fact.state, fact.quota, fact.shard);
+            let content =
+                (old.fact.state, old.fact.quota, old.fact.shard) != (fact.state, fact.quota, fact.shard);
             old.fact = fact;
             if content {
                 self.touch_content(key);

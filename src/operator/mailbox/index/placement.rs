@@ -44,11 +44,12 @@ impl Index {
     pub fn standing(&self, key: &Key) -> Result<&Arc<SystemName>, Obstacle> {
         let Some(fact) = self.domains.get(key) else { return Err(Obstacle::DomainNotFound) };
         self.admitted(key, fact)?;
-        let older = self.domain_claims.get(&fact.domain).into_iter().flat_map(|claim| &claim.by).find(|other| {
-            self.domains
-                .get(*other)
-                .is_some_and(|rival| rival.system == fact.system && self.admitted(other, rival).is_ok())
-        });
+        let older =
+            self.domain_claims.get(&fact.domain).into_iter().flat_map(|claim| &claim.by).find(|other| {
+                self.domains
+                    .get(*other)
+                    .is_some_and(|rival| rival.system == fact.system && self.admitted(other, rival).is_ok())
+            });
         match older {
             Some(winner) if winner != key => Err(Obstacle::DomainConflict(winner.clone())),
             _ => Ok(&fact.system),

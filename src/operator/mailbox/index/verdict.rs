@@ -43,6 +43,13 @@ impl Index {
         self.mailboxes.iter()
     }
 
+    /// The status of the Mailbox was written.
+    pub fn published(&mut self, key: &Key, uid: &str, published: super::Published) {
+        if let Some(mailbox) = self.mailboxes.get_mut(key).filter(|mailbox| *mailbox.fact.meta.uid == *uid) {
+            mailbox.fact.published = published;
+        }
+    }
+
     /// A MailDomain of the index.
     #[must_use]
     pub fn domain(&self, key: &Key) -> Option<&DomainFact> {
@@ -70,7 +77,9 @@ impl Index {
             Err(obstacle) => return refused(Problem::Domain(obstacle)),
         };
         match self.winner(&mailbox.fact.address, system) {
-            Some(winner) if winner.key != *key => return refused(Problem::AddressConflict(winner.key.clone())),
+            Some(winner) if winner.key != *key => {
+                return refused(Problem::AddressConflict(winner.key.clone()));
+            }
             _ => {}
         }
         let mut problems = Vec::new();

@@ -1,0 +1,245 @@
+//! The controller: one task that owns the index. Watch events and the outcomes of its own work come in, and each turn
+//! starts what is due. Everything that waits for the network runs beside it and comes back as an [`Outcome`].
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use kube::Client;
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Census, Counts, Error, Metrics,
+    agents::Agents,
+    credentials,
+    fold::Listings,
+    index::{Ask, Changes, Index, Key},
+    load,
+    outcome::Outcome,
+    password, seen,
+    statuses::{self, Statuses, Target},
+    system_work::SystemWork,
+    waiting::Waiting,
+};
+use crate::{names::SystemName, operator::cluster::events::Events};
+
+/// Events taken in one turn.
+const TURN: usize = 512;
+/// Passwords hashed at the same time: each takes a core for tens of milliseconds.
+const HASHING: usize = 2;
+/// Secrets looked up or made at the same time.
+const ASKING: usize = 16;
+/// How long the watch of Secrets waits for directories to be read: with them known, nothing is hashed twice.
+const LOADING: Duration = Duration::from_secs(5);
+/// When something refused is tried again.
+pub(super) const LATER: Duration = Duration::from_secs(30);
+
+/// See the module.
+pub(super) struct Controller {
+    pub client: Client,
+    pub events: Events,
+    pub metrics: Metrics,
+    pub index: Index,
+    pub systems: HashMap<Arc<SystemName>, SystemWork>,
+    pub agents: Agents,
+    pub waiting: Waiting,
+    pub statuses: Statuses,
+    pub listings: Listings,
+    /// Malformed objects of which status was told, with their generation.
+    pub malformed: HashMap<Target, i64>,
+    /// When MailDomains are looked at, so that a count that changes often is not written often.
+    pub due_domains: HashMap<Key, Instant>,
+    pub tasks: JoinSet<Outcome>,
+    /// Passwords under way.
+    pub passwords: usize,
+    started: Instant,
+    hashing: Arc<Semaphore>,
+    asking: Arc<Semaphore>,
+    census: watch::Sender<Census>,
+}
+
+impl Controller {
+    pub fn new(client: Client, events: Events, census: watch::Sender<Census>, metrics: Metrics) -> Self {
+        Self {
+            client,
+            events,
+            metrics,
+            index: Index::default(),
+            systems: HashMap::new(),
+            agents: Agents::default(),
+            waiting: Waiting::default(),
+            statuses: Statuses::default(),
+            listings: Listings::default(),
+            malformed: HashMap::new(),
+            due_domains: HashMap::new(),
+            tasks: JoinSet::new(),
+            passwords: 0,
+            started: Instant::now(),
+            hashing: Arc::new(Semaphore::new(HASHING)),
+            asking: Arc::new(Semaphore::new(ASKING)),
+            census,
+        }
+    }
+
+    /// Works until `shutdown`.
+    ///
+    /// # Errors
+    /// The watches ended.
+    pub async fn run(mut self, namespace: Option<&str>, shutdown: CancellationToken) -> Result<(), Error> {
+        let mut watches = seen::first(&self.client, namespace).ready_chunks(TURN);
+        loop {
+            let wake = self.wake();
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                chunk = watches.next() => {
+                    for seen in chunk.ok_or(Error::WatchesEnded)? {
+                        self.see(seen);
+                    }
+                }
+                Some(outcome) = self.tasks.join_next(), if !self.tasks.is_empty() => {
+                    self.come(outcome);
+                    for _ in 0..TURN {
+                        let Some(outcome) = self.tasks.try_join_next() else { break };
+                        self.come(outcome);
+                    }
+                }
+                () = sleep_until(wake) => {}
+            }
+            self.turn(Instant::now());
+            if self.secrets_can_be_watched() {
+                self.listings.secrets_watched = true;
+                watches.get_mut().push(seen::secrets(&self.client, namespace));
+            }
+        }
+    }
+
+    fn come(&mut self, outcome: Result<Outcome, tokio::task::JoinError>) {
+        match outcome {
+            Ok(outcome) => self.take(outcome),
+            // A task that panicked is a bug whose consequences are unknown; the next start reads everything anew.
+            Err(error) => tracing::error!(%error, "work beside the mailbox controller ended early"),
+        }
+    }
+
+    /// Starts everything that is due.
+    fn turn(&mut self, now: Instant) {
+        let Changes { mailboxes, domains, asks } = self.index.settle();
+        for ask in asks {
+            self.ask(ask);
+        }
+        for key in mailboxes {
+            let target = Target::Mailbox(key.clone());
+            if let Some(work) = self.index.listed_in(&key).and_then(|system| self.systems.get_mut(&system)) {
+                work.touched.insert(target.clone());
+            }
+            self.waiting.restart(&target);
+            self.review_mailbox(&key);
+        }
+        for key in domains {
+            let system = self.index.domain(&key).map(|fact| fact.system.clone());
+            if let Some(work) = system.and_then(|system| self.systems.get_mut(&system)) {
+                work.touched.insert(Target::Domain(key.clone()));
+                work.dkim.stale = true;
+            }
+            self.waiting.restart(&Target::Domain(key.clone()));
+            self.due_domains.entry(key).or_insert(now);
+        }
+        self.issue_due(now);
+        self.review_due_domains(now);
+        self.poll_due(now);
+        while let Some((target, word)) = self.statuses.next() {
+            let (client, events) = (self.client.clone(), self.events.clone());
+            self.tasks.spawn(async move {
+                let written = statuses::write(client, events, target.clone(), word.clone()).await;
+                Outcome::Written(target, word, written)
+            });
+        }
+        self.count();
+    }
+
+    /// When something is due at the latest.
+    fn wake(&self) -> Instant {
+        let systems = self.systems.values().filter_map(|work| work.due(self.passwords));
+        let domains = self.due_domains.values().copied();
+        let polls = self.waiting.due();
+        let hour = Instant::now() + Duration::from_hours(1);
+        systems.chain(domains).chain(polls).fold(hour, Instant::min)
+    }
+
+    fn secrets_can_be_watched(&self) -> bool {
+        let listed = &self.listings;
+        let complete = listed.systems.complete && listed.domains.complete && listed.mailboxes.complete;
+        let loaded = || self.index.systems().all(|(_, system)| system.loaded);
+        !listed.secrets_watched && complete && (loaded() || self.started.elapsed() > LOADING)
+    }
+
+    /// Reads the directory that a new system has.
+    pub fn load(&mut self, name: Arc<SystemName>) {
+        let Some(system) = self.index.system(&name) else { return };
+        let (client, uid) = (self.client.clone(), system.fact.uid.clone());
+        self.systems.insert(name.clone(), SystemWork::new(uid.clone()));
+        self.tasks.spawn(async move {
+            let loaded = load::load(&client, &name, &uid).await;
+            Outcome::Loaded(name, uid, loaded)
+        });
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        self.passwords += 1;
+        let (client, places, key) = (self.client.clone(), self.asking.clone(), ask.mailbox.clone());
+        self.tasks.spawn(async move {
+            let place = places.acquire().await;
+            let found = credentials::find(client, ask).await;
+            drop(place);
+            Outcome::Found(key, found)
+        });
+    }
+
+    /// Hashes a password on a blocking thread.
+    pub fn hash(&mut self, key: Key, password: String, generated: bool, source: String) {
+        self.passwords += 1;
+        let places = self.hashing.clone();
+        self.tasks.spawn(async move {
+            let place = places.acquire().await;
+            let hashed =
+                tokio::task::spawn_blocking(move || password::credential(&password, generated, source));
+            let hashed = hashed.await;
+            drop(place);
+            hashed.map_or(Outcome::Nothing, |result| Outcome::Hashed(key, result))
+        });
+    }
+
+    /// Looks at an object again after a while.
+    pub fn again(&mut self, target: Target) {
+        self.tasks.spawn(async move {
+            sleep(LATER).await;
+            Outcome::Again(target)
+        });
+    }
+
+    fn count(&self) {
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.pending.set(gauge(self.waiting.len()));
+        self.metrics.credentials.set(gauge(self.passwords));
+        if !(self.listings.systems.complete
+            && self.listings.domains.complete
+            && self.listings.mailboxes.complete)
+        {
+            return;
+        }
+        let counts = self.index.systems().map(|(name, system)| {
+            let counts = Counts { mailboxes: system.mailboxes, domains: system.domain_count() };
+            ((**name).clone(), counts)
+        });
+        let counts: Census = counts.collect();
+        self.census.send_if_modified(|census| {
+            let differs = *census != counts;
+            *census = counts;
+            differs
+        });
+    }
+}

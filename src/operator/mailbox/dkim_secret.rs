@@ -1,0 +1,71 @@
+//! The Secret with a system's DKIM keys: read, completed, written back. It has no owner: like the volumes it outlives
+//! its MailSystem, since the public keys stand in the DNS.
+
+use std::collections::BTreeSet;
+
+use backon::Retryable;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Client,
+    api::{ObjectMeta, PostParams},
+};
+
+use super::{
+    cluster::{some_tries, transient},
+    dkim::{self, PublicKeys, Signer},
+    metrics::Metrics,
+};
+use crate::names::SystemName;
+
+/// Sees to it that every signer has a key, and gives the public ones. The Secret is made even without signers: pods
+/// mount it.
+///
+/// # Errors
+/// The last answer of the API.
+pub async fn ensure(
+    client: Client,
+    metrics: Metrics,
+    system: &SystemName,
+    signers: &BTreeSet<Signer>,
+) -> Result<PublicKeys, kube::Error> {
+    let api: Api<Secret> = Api::namespaced(client, &system.namespace);
+    let attempt = || async {
+        let old = api.get_opt(&system.dkim()).await?;
+        let exists = old.is_some();
+        let mut secret = old.unwrap_or_else(|| empty(system));
+        let (mut data, wanted) = (secret.data.take().unwrap_or_default(), signers.clone());
+        let made = tokio::task::spawn_blocking(move || {
+            let (changed, keys) = dkim::complete(&mut data, &wanted);
+            (data, changed, keys)
+        });
+        let (data, changed, keys) = made.await.map_err(|error| kube::Error::Service(error.into()))?;
+        secret.data = Some(data);
+        let parameters = PostParams::default();
+        if !exists {
+            api.create(&parameters, &secret).await?;
+        } else if changed {
+            // With the version that was read: a key that somebody added meanwhile is not lost.
+            api.replace(&system.dkim(), &parameters, &secret).await?;
+        }
+        if changed {
+            metrics.wrote("dkim", "ok");
+        }
+        Ok(keys)
+    };
+    let result = attempt.retry(some_tries()).when(transient).await;
+    if result.is_err() {
+        metrics.wrote("dkim", "failed");
+    }
+    result
+}
+
+fn empty(system: &SystemName) -> Secret {
+    Secret {
+        metadata: ObjectMeta {
+            name: Some(system.dkim()),
+            labels: Some(system.labels()),
+            ..ObjectMeta::default()
+        },
+        ..Secret::default()
+    }
+}

@@ -1,0 +1,212 @@
+//! Watch events become facts of the index. A malformed object concerns itself alone: it is told so in status.
+
+use std::{collections::HashSet, sync::Arc};
+
+use k8s_openapi::{
+    api::core::v1::{Pod, Secret},
+    apimachinery::pkg::apis::meta::v1::Time,
+    jiff::Timestamp,
+};
+use kube::{
+    core::{DeserializeGuard, PartialObjectMeta},
+    runtime::watcher::Event,
+};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{
+    agents::AgentPod,
+    controller::Controller,
+    index::{DomainFact, Key, MailboxFact, Meta, ObjectName, Published, SystemFact},
+    seen::{Change, Listing, Seen},
+    statuses::{Target, Word},
+};
+use crate::{
+    api::{MailDomain, MailSystem, Mailbox},
+    conditions::{self, Finding},
+    names::SystemName,
+};
+
+/// How far each watch is.
+#[derive(Default)]
+pub(super) struct Listings {
+    pub systems: Listing,
+    pub domains: Listing,
+    pub mailboxes: Listing,
+    pub secrets: Listing,
+    pub pods: Listing,
+    pub parts: Listing,
+    pub secrets_watched: bool,
+    /// Mailboxes whose Secret was among those listed since the listing began.
+    pub with_secret: HashSet<Key>,
+}
+
+impl Controller {
+    /// Takes one event of a watch.
+    pub(super) fn see(&mut self, seen: Seen) {
+        match seen {
+            Seen::System(event) => self.see_systems(event),
+            Seen::Domain(event) => self.see_domains(event),
+            Seen::Mailbox(event) => self.see_mailboxes(event),
+            Seen::Secret(event) => self.see_secrets(event),
+            Seen::Pod(event) => self.see_pods(event),
+            Seen::Part(event) => self.see_parts(event),
+        }
+    }
+
+    fn see_systems(&mut self, event: Event<DeserializeGuard<MailSystem>>) {
+        let index = &self.index;
+        let known = || index.systems().map(|(name, _)| key_of(name)).collect();
+        for change in self.listings.systems.fold(event, known) {
+            match change {
+                Change::Set(key, DeserializeGuard(Ok(object))) => {
+                    let name = Arc::new(SystemName::new(&*key.namespace, &*key.name));
+                    if self.index.apply_system(&name, SystemFact::from(&object)) {
+                        self.load(name);
+                    }
+                }
+                // Its own controller tells the user; what it serves stays as it is.
+                Change::Set(key, DeserializeGuard(Err(error))) => {
+                    tracing::warn!(system = %key, %error, "a malformed MailSystem is left as it was");
+                }
+                Change::Gone(key) => {
+                    let name = Arc::new(SystemName::new(&*key.namespace, &*key.name));
+                    self.index.remove_system(&name);
+                    self.systems.remove(&name);
+                }
+            }
+        }
+    }
+
+    fn see_domains(&mut self, event: Event<DeserializeGuard<MailDomain>>) {
+        let index = &self.index;
+        let known = || index.domains().map(|(key, _)| key.clone()).collect();
+        for change in self.listings.domains.fold(event, known) {
+            match change {
+                Change::Set(key, DeserializeGuard(Ok(object))) => {
+                    self.leave_domain(&key, Some(&object));
+                    self.malformed.remove(&Target::Domain(key.clone()));
+                    self.index.apply_domain(&key, DomainFact::from(&object));
+                }
+                Change::Set(key, DeserializeGuard(Err(invalid))) => {
+                    self.index.remove_domain(&key);
+                    let meta = Meta::of(&DeserializeGuard::<MailDomain>(Err(invalid.clone())));
+                    self.tell_malformed(Target::Domain(key), &meta, &invalid.error);
+                }
+                Change::Gone(key) => {
+                    self.leave_domain(&key, None);
+                    self.index.remove_domain(&key);
+                    self.forget(&Target::Domain(key));
+                }
+            }
+        }
+    }
+
+    /// The system that a MailDomain leaves no longer signs for it.
+    fn leave_domain(&mut self, key: &Key, new: Option<&MailDomain>) {
+        let Some(old) = self.index.domain(key) else { return };
+        if new.is_none_or(|new| DomainFact::from(new).system != old.system)
+            && let Some(work) = self.systems.get_mut(&old.system)
+        {
+            work.dkim.stale = true;
+        }
+    }
+
+    fn see_mailboxes(&mut self, event: Event<DeserializeGuard<Mailbox>>) {
+        let index = &self.index;
+        let known = || index.mailboxes().map(|(key, _)| key.clone()).collect();
+        for change in self.listings.mailboxes.fold(event, known) {
+            let (key, object) = match change {
+                Change::Set(key, object) => (key, object),
+                Change::Gone(key) => {
+                    self.index.remove_mailbox(&key);
+                    self.forget(&Target::Mailbox(key));
+                    continue;
+                }
+            };
+            let meta = Meta::of(&object);
+            let fact = match object.0 {
+                Ok(object) => MailboxFact::try_from(&object).map_err(|error| error.to_string()),
+                Err(invalid) => Err(invalid.error),
+            };
+            match fact {
+                Ok(fact) => {
+                    self.malformed.remove(&Target::Mailbox(key.clone()));
+                    self.index.apply_mailbox(&key, fact);
+                }
+                Err(words) => {
+                    self.index.remove_mailbox(&key);
+                    self.tell_malformed(Target::Mailbox(key), &meta, &words);
+                }
+            }
+        }
+    }
+
+    /// Says once for each generation that an object cannot be read.
+    fn tell_malformed(&mut self, target: Target, meta: &Meta, words: &str) {
+        self.waiting.forget(&target);
+        if self.malformed.insert(target.clone(), meta.generation) == Some(meta.generation) {
+            return;
+        }
+        let message = format!("The object cannot be read and is not served: {words}.");
+        let finding = Finding::no("Ready", "Malformed", message);
+        let conditions = conditions::merge(&[], &[finding], Some(meta.generation), &Time(Timestamp::now()));
+        let word = Word {
+            uid: meta.uid.to_string(),
+            status: json!({ "observedGeneration": meta.generation, "conditions": conditions }),
+            published: Published::default(),
+            trouble: conditions,
+        };
+        self.statuses.push(target, word);
+    }
+
+    fn forget(&mut self, target: &Target) {
+        self.malformed.remove(target);
+        self.waiting.forget(target);
+        self.statuses.forget(target);
+        if let Target::Domain(key) = target {
+            self.due_domains.remove(key);
+        }
+    }
+
+    fn see_pods(&mut self, event: Event<Pod>) {
+        let agents = &self.agents;
+        let known = || agents.keys().cloned().collect();
+        for change in self.listings.pods.fold(event, known) {
+            match change {
+                Change::Set(key, pod) => self.agents.see(&key, AgentPod::of(&pod)),
+                Change::Gone(key) => self.agents.see(&key, None),
+            }
+        }
+        if self.waiting.len() > 0 {
+            self.waiting.hasten(Instant::now());
+        }
+    }
+
+    /// A part of a directory that somebody deleted is written again.
+    fn see_parts(&mut self, event: Event<PartialObjectMeta<Secret>>) {
+        let systems = &self.systems;
+        let known = || {
+            let of = |name: &SystemName, part: &String| Arc::new(ObjectName::new(&name.namespace, part));
+            let parts = systems.iter().filter(|(_, work)| work.is_quiet());
+            parts.flat_map(|(name, work)| work.issued.parts.keys().map(move |part| of(name, part))).collect()
+        };
+        for change in self.listings.parts.fold(event, known) {
+            let Change::Gone(key) = change else { continue };
+            let owner = self.systems.iter_mut().find(|(name, work)| {
+                name.namespace == *key.namespace && work.issued.parts.contains_key(&*key.name)
+            });
+            if let Some((name, work)) = owner {
+                work.lost.push(key.name.to_string());
+                if work.included.is_none() {
+                    work.strike_lost();
+                    self.index.rewrite(name);
+                }
+            }
+        }
+    }
+}
+
+fn key_of(name: &SystemName) -> Key {
+    Arc::new(ObjectName::new(&name.namespace, &name.name))
+}

@@ -1,0 +1,172 @@
+//! The index against an oracle that looks at everything at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::{
+    tests::{domain, key, mailbox, meta, system, system_name},
+    *,
+};
+use crate::{
+    api::MailboxState,
+    directory::{Entry, MailboxEntry, Shard, domain_of},
+};
+
+type State =
+    (BTreeMap<usize, SystemFact>, BTreeMap<usize, (Key, DomainFact)>, BTreeMap<usize, (Key, MailboxFact)>);
+
+#[derive(Clone, Debug)]
+enum Op {
+    System(usize, Option<SystemFact>),
+    Domain(usize, Option<DomainFact>),
+    Mailbox(usize, Option<MailboxFact>),
+}
+
+fn address() -> impl Strategy<Value = String> {
+    ("[uvw]", "[xyz]").prop_map(|(local, domain)| format!("{local}@{domain}.vn"))
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let systems =
+        (0..2_usize, proptest::option::weighted(0.8, (0_u8..2, 0..3_usize))).prop_map(|(n, fact)| {
+            let tenants: [&[&str]; 3] = [&[], &["a", "b"], &["*"]];
+            Op::System(n, fact.map(|(uid, choice)| system(uid, tenants[choice])))
+        });
+    let domains = (0..5_usize, proptest::option::weighted(0.8, (0..3_i64, "[xy]", 0..2_usize))).prop_map(
+        |(n, fact)| {
+            Op::Domain(n, fact.map(|(age, name, of)| domain(age, &format!("{name}.vn"), system_name(of))))
+        },
+    );
+    let fact =
+        (0..3_i64, address(), proptest::collection::btree_set(address(), 0..3), any::<bool>(), 0_u8..2);
+    let mailboxes = (0..7_usize, proptest::option::weighted(0.8, fact)).prop_map(|(n, fact)| {
+        Op::Mailbox(
+            n,
+            fact.map(|(age, own, aliases, active, uid)| {
+                let aliases: Vec<&str> = aliases.iter().map(String::as_str).collect();
+                let state = if active { MailboxState::Active } else { MailboxState::Suspended };
+                MailboxFact { state, meta: meta(age, uid), ..mailbox(age, &own, &aliases) }
+            }),
+        )
+    });
+    prop_oneof![1 => systems, 2 => domains, 4 => mailboxes]
+}
+
+fn play(index: &mut Index, state: &mut State, op: Op) {
+    match op {
+        Op::System(n, Some(fact)) => {
+            if index.apply_system(&system_name(n), fact.clone()) {
+                index.load(&system_name(n), None);
+            }
+            state.0.insert(n, fact);
+        }
+        Op::System(n, None) => {
+            index.remove_system(&system_name(n));
+            state.0.remove(&n);
+        }
+        Op::Domain(n, Some(fact)) => {
+            index.apply_domain(&key(n), fact.clone());
+            state.1.insert(n, (key(n), fact));
+        }
+        Op::Domain(n, None) => {
+            index.remove_domain(&key(n));
+            state.1.remove(&n);
+        }
+        Op::Mailbox(n, Some(fact)) => {
+            index.apply_mailbox(&key(n), fact.clone());
+            state.2.insert(n, (key(n), fact));
+        }
+        Op::Mailbox(n, None) => {
+            index.remove_mailbox(&key(n));
+            state.2.remove(&n);
+        }
+    }
+}
+
+/// What the rules say, without any of the index's maps.
+fn oracle(state: &State, name: &SystemName) -> (BTreeSet<String>, BTreeMap<String, Entry>) {
+    let admitted = |key: &Key, fact: &DomainFact| {
+        state.0.iter().any(|(n, system)| {
+            *system_name(*n) == *fact.system
+                && (*key.namespace == *fact.system.namespace
+                    || system.tenants.iter().any(|tenant| tenant == "*" || *tenant == *key.namespace))
+        })
+    };
+    let age = |(key, fact): &&(Key, DomainFact)| (fact.meta.created, key.clone());
+    let standing = |claim: &(Key, DomainFact)| {
+        let rivals = state.1.values().filter(|other| {
+            other.1.domain == claim.1.domain
+                && other.1.system == claim.1.system
+                && admitted(&other.0, &other.1)
+        });
+        rivals.min_by_key(age).is_some_and(|winner| winner.0 == claim.0)
+    };
+    let place = |namespace: &str, domain: &str| {
+        let claims = state.1.values().filter(|claim| {
+            *claim.0.namespace == *namespace && *claim.1.domain == *domain && standing(claim)
+        });
+        claims.min_by_key(age).map(|claim| claim.1.system.clone())
+    };
+    let here = |key: &Key, address: &str| place(&key.namespace, domain_of(address)).as_deref() == Some(name);
+    let has = |address: &str| {
+        let claims = state.2.values().filter(|(key, fact)| {
+            fact.addresses().any(|claimed| **claimed == *address)
+                && here(key, &fact.address)
+                && here(key, address)
+        });
+        claims.min_by_key(|(key, fact)| (fact.meta.created, key.clone())).map(|(key, _)| key.clone())
+    };
+    let mut entries = BTreeMap::new();
+    for (key, fact) in state.2.values().filter(|(key, fact)| has(&fact.address).as_ref() == Some(key)) {
+        for alias in fact.aliases.iter().filter(|alias| has(alias).as_ref() == Some(key)) {
+            entries.insert(alias.to_string(), Entry::Alias(fact.address.to_string()));
+        }
+        let (state, quota) = (fact.state, fact.quota.unwrap());
+        let entry = MailboxEntry { store: 0, state, quota, credential: None };
+        entries.insert(fact.address.to_string(), Entry::Mailbox(entry));
+    }
+    let domains = state.1.values().filter(|claim| *claim.1.system == *name && standing(claim));
+    (domains.map(|claim| claim.1.domain.to_string()).collect(), entries)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn any_sequence_of_events_gives_the_directory_that_the_rules_give(
+        ops in proptest::collection::vec((op(), any::<bool>()), 1..40)
+    ) {
+        let (mut index, mut state) = (Index::default(), State::default());
+        let mut written: BTreeMap<SystemName, (Vec<String>, BTreeMap<u32, Shard>)> = BTreeMap::new();
+        let last = ops.len() - 1;
+        for (n, (op, settle)) in ops.into_iter().enumerate() {
+            play(&mut index, &mut state, op);
+            if !settle && n != last {
+                continue;
+            }
+            index.settle();
+            for name in [system_name(0), system_name(1)] {
+                let Some(system) = index.system(&name) else {
+                    written.remove(&*name);
+                    continue;
+                };
+                if system.is_dirty() {
+                    let compiled = index.compile(&name).unwrap();
+                    let part = written.entry((*name).clone()).or_default();
+                    part.0 = compiled.domains;
+                    part.1.extend(compiled.shards);
+                }
+                let (domains, entries) = oracle(&state, &name);
+                let part = &written[&*name];
+                prop_assert_eq!(part.0.iter().cloned().collect::<BTreeSet<_>>(), domains);
+                prop_assert_eq!(&part.1[&0].entries, &entries);
+                let own = entries.values().filter(|entry| matches!(entry, Entry::Mailbox(_))).count();
+                prop_assert_eq!(index.system(&name).unwrap().mailboxes as usize, own);
+            }
+            for (key, _) in state.2.values() {
+                prop_assert_eq!(index.verdict(key).unwrap().system, index.listed_in(key));
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What the controller makes of the outcomes of its work.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use tokio::time::Instant;
+
+use super::{
+    agents::Answer,
+    controller::{Controller, LATER},
+    credentials::Found,
+    dkim::{PublicKeys, Signer},
+    index::{Key, Login, LoginProblem},
+    issue::{IssueError, Issued},
+    load::Loaded,
+    password::PasswordError,
+    statuses::{Target, Word, Written},
+};
+use crate::{directory::Credential, names::SystemName};
+
+/// What work beside the controller came to.
+pub(super) enum Outcome {
+    /// The directory that the system, of this uid, had.
+    Loaded(Arc<SystemName>, Box<str>, Result<Loaded, kube::Error>),
+    /// What stands behind a password.
+    Found(Key, Found),
+    /// A password was hashed.
+    Hashed(Key, Result<Credential, PasswordError>),
+    /// A directory was issued, for the system of this uid.
+    Issued(Arc<SystemName>, Box<str>, Issued, Result<u64, IssueError>),
+    /// Public keys of these signers.
+    Dkim(Arc<SystemName>, BTreeSet<Signer>, Result<PublicKeys, kube::Error>),
+    /// What agents hold.
+    Answers(Vec<(Key, Option<Answer>)>),
+    /// A status was written.
+    Written(Target, Word, Written),
+    /// An object is to be looked at again.
+    Again(Target),
+    /// Nothing to be told.
+    Nothing,
+}
+
+impl Controller {
+    pub(super) fn take(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Loaded(name, uid, loaded) => self.loaded(name, &uid, loaded),
+            Outcome::Found(key, found) => {
+                self.passwords = self.passwords.saturating_sub(1);
+                // A watch may have brought something newer meanwhile.
+                if self.index.is_asked(&key) {
+                    self.found(&key, found);
+                }
+            }
+            Outcome::Hashed(key, hashed) => {
+                self.passwords = self.passwords.saturating_sub(1);
+                match hashed {
+                    Ok(credential) => self.index.login_hashed(&key, credential),
+                    Err(error) => {
+                        self.index.login_problem(&key, LoginProblem::Refused(error.to_string().into()));
+                    }
+                }
+            }
+            Outcome::Issued(name, uid, issued, result) => self.issued(&name, &uid, issued, &result),
+            Outcome::Dkim(name, signers, keys) => self.signed(&name, signers, keys),
+            Outcome::Answers(answers) => {
+                self.agents.answered(answers);
+                self.confirm();
+            }
+            Outcome::Written(target, word, written) => self.written(&target, &word, written),
+            Outcome::Again(target) => self.look_again(&target),
+            Outcome::Nothing => {}
+        }
+    }
+
+    fn loaded(&mut self, name: Arc<SystemName>, uid: &str, loaded: Result<Loaded, kube::Error>) {
+        let Some(work) = self.systems.get_mut(&name).filter(|work| *work.uid == *uid) else { return };
+        match loaded {
+            Ok(Loaded { existing, issued }) => {
+                work.number = issued.parts.values().map(|part| part.issued).max().unwrap_or_default();
+                work.issued = issued;
+                self.index.load(&name, existing);
+            }
+            Err(error) => {
+                tracing::error!(system = %name, %error, "the directory cannot be read; trying again");
+                let (client, uid) = (self.client.clone(), work.uid.clone());
+                self.tasks.spawn(async move {
+                    tokio::time::sleep(LATER).await;
+                    let loaded = super::load::load(&client, &name, &uid).await;
+                    Outcome::Loaded(name, uid, loaded)
+                });
+            }
+        }
+    }
+
+    fn issued(&mut self, name: &SystemName, uid: &str, issued: Issued, result: &Result<u64, IssueError>) {
+        let now = Instant::now();
+        let Some(work) = self.systems.get_mut(name).filter(|work| *work.uid == *uid) else { return };
+        work.issued = issued;
+        let count = self.index.system(name).map_or(1, super::index::System::count);
+        let included = work.end(result.is_ok(), now);
+        match result {
+            Ok(number) => {
+                work.number = *number;
+                if work.former_parts(name, count).next().is_some() {
+                    work.former.get_or_insert(now + super::system_work::FORMER);
+                }
+                if let Some(began) = work.began.take() {
+                    self.metrics.latency.observe((now - began).as_secs_f64());
+                }
+                for target in included.difference(&work.touched) {
+                    self.waiting.issued(target, *number, now);
+                }
+            }
+            Err(error) => {
+                tracing::error!(system = %name, %error, "the directory is not issued; trying again");
+                self.index.rewrite(name);
+            }
+        }
+        if !work.lost.is_empty() {
+            work.strike_lost();
+            self.index.rewrite(name);
+        }
+    }
+
+    fn signed(
+        &mut self,
+        name: &SystemName,
+        signers: BTreeSet<Signer>,
+        keys: Result<PublicKeys, kube::Error>,
+    ) {
+        let Some(work) = self.systems.get_mut(name) else { return };
+        work.dkim.running = false;
+        match keys {
+            Ok(keys) => {
+                work.dkim.not_before = None;
+                work.dkim.done = Some(signers);
+                if work.dkim.keys != keys {
+                    work.dkim.keys = keys;
+                    let now = Instant::now();
+                    for (key, _) in self.index.domains().filter(|(_, fact)| *fact.system == *name) {
+                        self.due_domains.insert(key.clone(), now);
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::error!(system = %name, %error, "the DKIM keys are not written; trying again");
+                work.dkim.stale = true;
+                work.dkim.not_before = Some(Instant::now() + LATER / 6);
+            }
+        }
+    }
+
+    fn written(&mut self, target: &Target, word: &Word, written: Written) {
+        self.statuses.done(target);
+        let result = match written {
+            Written::Done => "ok",
+            Written::Gone => "gone",
+            Written::Failed => "failed",
+        };
+        self.metrics.wrote("status", result);
+        match (written, target) {
+            (Written::Done, Target::Mailbox(key)) => self.index.published(key, &word.uid, word.published),
+            (Written::Failed, _) => {
+                self.malformed.remove(target);
+                self.again(target.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn look_again(&mut self, target: &Target) {
+        match target {
+            Target::Mailbox(key) => {
+                let refused = self.index.mailbox(key).is_some_and(|mailbox| {
+                    matches!(mailbox.login, Login::Problem(LoginProblem::Refused(_)) | Login::Asked)
+                });
+                if refused {
+                    self.index.login_unknown(key);
+                }
+                self.review_mailbox(key);
+            }
+            Target::Domain(key) => {
+                self.due_domains.insert(key.clone(), Instant::now());
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! When status is written: at once for what is wrong, after the agents' answer for what is in order, and not at all when
+//! it says the same already.
+
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+use tokio::time::{Duration, Instant};
+
+use super::{
+    controller::Controller,
+    domain_status::{self, DomainView},
+    index::{Key, Published, digest},
+    status::{self, Progress},
+    statuses::{Target, Word},
+    waiting::{LONG, Wait},
+};
+use crate::{api::MailDomainStatus, conditions, directory::shard_of, names::SystemName};
+
+/// Between writes of a MailDomain's status: its count may change with every Mailbox.
+const SELDOM: Duration = Duration::from_secs(3);
+
+impl Controller {
+    /// Looks at a Mailbox that changed.
+    pub(super) fn review_mailbox(&mut self, key: &Key) {
+        let target = Target::Mailbox(key.clone());
+        let (Some(mailbox), Some(verdict)) = (self.index.mailbox(key), self.index.verdict(key)) else {
+            return self.waiting.forget(&target);
+        };
+        if !verdict.problems.is_empty() {
+            self.waiting.forget(&target);
+            return self.say_mailbox(key, Progress::Awaiting);
+        }
+        let now = Time(Timestamp::now());
+        let served = status::mailbox(key, mailbox, &verdict, Progress::Served, &now);
+        if status::in_order(mailbox, &verdict)
+            && Published::of(&served).digest == mailbox.fact.published.digest
+        {
+            self.waiting.forget(&target);
+            return self.statuses.forget(&target);
+        }
+        self.waiting.wait(target, Instant::now());
+    }
+
+    /// Writes the status of a Mailbox, unless it stands.
+    fn say_mailbox(&mut self, key: &Key, progress: Progress) {
+        let (Some(mailbox), Some(verdict)) = (self.index.mailbox(key), self.index.verdict(key)) else {
+            return;
+        };
+        let status = status::mailbox(key, mailbox, &verdict, progress, &Time(Timestamp::now()));
+        let published = Published::of(&status);
+        let target = Target::Mailbox(key.clone());
+        if published.digest == mailbox.fact.published.digest {
+            return self.statuses.forget(&target);
+        }
+        let trouble = if published.ready == Some(false) { status.conditions.clone() } else { Vec::new() };
+        let Ok(value) = serde_json::to_value(&status) else { return };
+        let word = Word { uid: mailbox.fact.meta.uid.to_string(), status: value, published, trouble };
+        self.statuses.push(target, word);
+    }
+
+    /// Looks at the MailDomains whose time has come.
+    pub(super) fn review_due_domains(&mut self, now: Instant) {
+        let due: Vec<Key> =
+            self.due_domains.iter().filter(|(_, due)| **due <= now).map(|(key, _)| key.clone()).collect();
+        for key in due {
+            self.due_domains.remove(&key);
+            let target = Target::Domain(key.clone());
+            if !self.statuses.is_idle(&target) {
+                self.due_domains.insert(key, now + SELDOM / 4);
+                continue;
+            }
+            let Some((status, published)) = self.domain_status(&key, Progress::Served) else {
+                self.waiting.forget(&target);
+                continue;
+            };
+            let obstacle = self.index.standing(&key).is_err();
+            let was_ready = conditions::is_true(&published.conditions, "Ready");
+            let same_spec = published.observed_generation == status.observed_generation;
+            if obstacle || (was_ready && same_spec) {
+                self.waiting.forget(&target);
+                self.say_domain(&key, Progress::Served);
+            } else {
+                self.waiting.wait(target, now);
+            }
+        }
+    }
+
+    fn say_domain(&mut self, key: &Key, progress: Progress) {
+        let Some((status, old)) = self.domain_status(key, progress) else { return };
+        let digest_of = |status: &MailDomainStatus| digest(status, |status| &mut status.conditions);
+        let published = Published { digest: digest_of(&status), ..Published::default() };
+        if published.digest == digest_of(&old) {
+            return;
+        }
+        let Some(fact) = self.index.domain(key) else { return };
+        let changed = |new: &&_| {
+            let new: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition = new;
+            new.status == "False"
+                && conditions::get(&old.conditions, &new.type_).is_none_or(|old| old.reason != new.reason)
+        };
+        let trouble = status.conditions.iter().filter(changed).cloned().collect();
+        let Ok(value) = serde_json::to_value(&status) else { return };
+        let word = Word { uid: fact.meta.uid.to_string(), status: value, published, trouble };
+        self.statuses.push(Target::Domain(key.clone()), word);
+        // What changes until then is written together.
+        self.due_domains.insert(key.clone(), Instant::now() + SELDOM);
+    }
+
+    /// The status that a MailDomain should have, and the one it has.
+    fn domain_status(&self, key: &Key, progress: Progress) -> Option<(MailDomainStatus, MailDomainStatus)> {
+        let fact = self.index.domain(key)?;
+        let standing = self.index.standing(key);
+        let system = standing.as_ref().ok().and_then(|name| self.index.system(name));
+        let signer = (fact.domain.to_string(), fact.selector.to_string());
+        let work = standing.as_ref().ok().and_then(|name| self.systems.get(*name));
+        let view = DomainView {
+            fact,
+            mailboxes: system.map_or(0, |system| system.mailboxes_in(&fact.domain)),
+            hostname: system.map(|system| &*system.fact.hostname),
+            key: work.and_then(|work| work.dkim.keys.get(&signer).cloned()),
+            obstacle: standing.err(),
+            progress,
+        };
+        Some((domain_status::domain(key, &view, &Time(Timestamp::now())), fact.published.clone()))
+    }
+
+    /// Compares what agents said with what waits.
+    pub(super) fn confirm(&mut self) {
+        let now = Instant::now();
+        let (mut held, mut long) = (Vec::new(), Vec::new());
+        for (target, wait) in self.waiting.iter() {
+            if self.is_held(target, wait) {
+                held.push(target.clone());
+            } else if !wait.told && now - wait.since > LONG {
+                long.push(target.clone());
+            }
+        }
+        for target in &held {
+            self.waiting.forget(target);
+            self.say(target, Progress::Served);
+        }
+        for target in &long {
+            self.waiting.told(target);
+            self.say(target, Progress::Awaiting);
+        }
+        self.waiting.answered(!held.is_empty(), now);
+    }
+
+    fn say(&mut self, target: &Target, progress: Progress) {
+        match target {
+            Target::Mailbox(key) => self.say_mailbox(key, progress),
+            Target::Domain(key) => self.say_domain(key, progress),
+        }
+    }
+
+    /// The system that an object waits for.
+    pub(super) fn system_of(&self, target: &Target) -> Option<std::sync::Arc<SystemName>> {
+        match target {
+            Target::Mailbox(key) => self.index.listed_in(key),
+            Target::Domain(key) => self.index.standing(key).ok().cloned(),
+        }
+    }
+
+    fn is_held(&self, target: &Target, wait: &Wait) -> bool {
+        let Some(number) = wait.number else { return false };
+        let Some(name) = self.system_of(target) else { return false };
+        let (Some(system), Some(work)) = (self.index.system(&name), self.systems.get(&name)) else {
+            return false;
+        };
+        let mut parts = vec![name.directory()];
+        let mut store = None;
+        if let Target::Mailbox(key) = target {
+            let (Some(mailbox), Some(verdict)) = (self.index.mailbox(key), self.index.verdict(key)) else {
+                return false;
+            };
+            if !status::in_order(mailbox, &verdict) {
+                return false;
+            }
+            let count = system.count();
+            parts.extend(
+                mailbox.fact.addresses().map(|address| name.directory_shard(count, shard_of(address, count))),
+            );
+            store = mailbox.fact.shard;
+        }
+        let number_of = |part: String| {
+            let issued = work.issued.parts.get(&part)?.issued;
+            // An issue that left a part as it was: what the part holds is older.
+            Some((part, issued.min(number)))
+        };
+        let Some(parts) = parts.into_iter().map(number_of).collect::<Option<Vec<_>>>() else { return false };
+        self.agents.hold(&name, store, &parts)
+    }
+}

@@ -1,0 +1,193 @@
+//! What is under way for one system: when its directory is issued next, and its DKIM keys. Input is what changed and
+//! the time; nothing here knows a client.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    dkim::{PublicKeys, Signer},
+    issue::Issued,
+    statuses::Target,
+};
+use crate::names::SystemName;
+
+/// A change waits no longer than this for others.
+const LONGEST: Duration = Duration::from_millis(200);
+/// A change that no other follows is issued after this.
+const QUIET: Duration = Duration::from_millis(40);
+/// Parts of a former number of shards stay this long, for agents that are about to read them.
+pub const FORMER: Duration = Duration::from_mins(1);
+
+/// See the module.
+#[derive(Debug)]
+pub struct SystemWork {
+    /// Of the MailSystem.
+    pub uid: Box<str>,
+    /// What is written.
+    pub issued: Issued,
+    /// The number of the last issue.
+    pub number: u64,
+    /// Objects that changed since the last issue began.
+    pub touched: HashSet<Target>,
+    /// Objects that the issue under way contains.
+    pub included: Option<HashSet<Target>>,
+    /// Parts that vanished while an issue was under way.
+    pub lost: Vec<String>,
+    /// When the issue under way was first wanted.
+    pub began: Option<Instant>,
+    /// When former parts may be deleted.
+    pub former: Option<Instant>,
+    /// Its DKIM keys.
+    pub dkim: Dkim,
+    first: Option<Instant>,
+    last: Option<Instant>,
+    failures: u32,
+    not_before: Option<Instant>,
+}
+
+/// The DKIM keys of a system.
+#[derive(Debug, Default)]
+pub struct Dkim {
+    /// Whether the signers may have changed.
+    pub stale: bool,
+    /// The signers whose keys were seen to; `None` before the first time.
+    pub done: Option<BTreeSet<Signer>>,
+    /// Public keys.
+    pub keys: PublicKeys,
+    /// Whether they are being seen to.
+    pub running: bool,
+    /// When to try again.
+    pub not_before: Option<Instant>,
+}
+
+impl SystemWork {
+    /// For a system that was just seen.
+    #[must_use]
+    pub fn new(uid: Box<str>) -> Self {
+        Self {
+            uid,
+            issued: Issued::default(),
+            number: 0,
+            touched: HashSet::new(),
+            included: None,
+            lost: Vec::new(),
+            began: None,
+            former: None,
+            dkim: Dkim { stale: true, ..Dkim::default() },
+            first: None,
+            last: None,
+            failures: 0,
+            not_before: None,
+        }
+    }
+
+    /// Its directory changed.
+    pub fn changed(&mut self, now: Instant) {
+        self.first.get_or_insert(now);
+        self.last = Some(now);
+    }
+
+    /// Whether there is nothing to issue and nothing being issued.
+    #[must_use]
+    pub const fn is_quiet(&self) -> bool {
+        self.first.is_none() && self.included.is_none()
+    }
+
+    /// When the directory is to be issued: a moment after the last change, while no password is under way, and at the
+    /// latest 200 ms after the first.
+    #[must_use]
+    pub fn issue_at(&self, passwords: usize) -> Option<Instant> {
+        let (Some(first), Some(last), None) = (self.first, self.last, &self.included) else { return None };
+        let latest = first + LONGEST;
+        let wanted = if passwords == 0 { latest.min(last + QUIET) } else { latest };
+        Some(self.not_before.map_or(wanted, |not_before| wanted.max(not_before)))
+    }
+
+    /// When anything is due at the latest.
+    #[must_use]
+    pub fn due(&self, passwords: usize) -> Option<Instant> {
+        let dkim = self.dkim.not_before.filter(|_| self.dkim.stale && !self.dkim.running);
+        [self.issue_at(passwords), dkim, self.former].into_iter().flatten().min()
+    }
+
+    /// Parts that vanished count as not written, and nobody may be told that they were.
+    pub fn strike_lost(&mut self) {
+        for name in self.lost.drain(..) {
+            self.issued.parts.remove(&name);
+        }
+    }
+
+    /// Written parts that belong to another number of shards than `count`.
+    pub fn former_parts<'a>(
+        &'a self,
+        name: &SystemName,
+        count: u32,
+    ) -> impl Iterator<Item = &'a String> + use<'a> {
+        let index = name.directory();
+        let current = format!("{index}-{count}-");
+        self.issued.parts.keys().filter(move |part| **part != index && !part.starts_with(&current))
+    }
+
+    /// An issue begins: what was touched is in it.
+    pub fn begin(&mut self) {
+        self.began = self.first.take();
+        self.last = None;
+        self.included = Some(std::mem::take(&mut self.touched));
+    }
+
+    /// An issue ended. Gives what it contained, unless it failed: then that is in the next one, which waits the longer
+    /// the more failed.
+    pub fn end(&mut self, succeeded: bool, now: Instant) -> HashSet<Target> {
+        let included = self.included.take().unwrap_or_default();
+        if succeeded {
+            self.failures = 0;
+            self.not_before = None;
+            return included;
+        }
+        self.touched.extend(included);
+        self.first = self.began.or(self.first);
+        self.last = Some(now);
+        let pause = Duration::from_millis(500 << self.failures.min(6));
+        self.failures += 1;
+        self.not_before = Some(now + pause);
+        HashSet::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_gathered_for_a_moment_and_never_longer_than_the_limit() {
+        let mut work = SystemWork::new("u".into());
+        let start = Instant::now();
+        assert_eq!(work.issue_at(0), None);
+        work.changed(start);
+        assert_eq!(work.issue_at(0), Some(start + QUIET));
+        assert_eq!(work.issue_at(1), Some(start + LONGEST), "a password is under way");
+        work.changed(start + LONGEST);
+        assert_eq!(work.issue_at(0), Some(start + LONGEST));
+        work.begin();
+        work.changed(start + LONGEST);
+        assert_eq!(work.issue_at(0), None, "one at a time");
+    }
+
+    #[test]
+    fn what_a_failed_issue_contained_is_in_the_next_one() {
+        let mut work = SystemWork::new("u".into());
+        let start = Instant::now();
+        let target = Target::Domain(crate::operator::mailbox::index::ObjectName::new("n", "d").into());
+        work.touched.insert(target.clone());
+        work.changed(start);
+        work.begin();
+        assert!(work.end(false, start).is_empty());
+        assert_eq!(work.issue_at(0), Some(start + Duration::from_millis(500)));
+        work.begin();
+        assert!(work.end(true, start).contains(&target) && work.is_quiet());
+    }
+}

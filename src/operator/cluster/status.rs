@@ -3,9 +3,9 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Api, Client, Error, Resource, ResourceExt,
-    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::events::Events;
 use crate::{
@@ -59,9 +59,14 @@ pub async fn write_conditions(
     (generation, conditions): (Option<i64>, &[Condition]),
 ) -> Result<(), Error> {
     let api = dynamic(client, namespace);
-    let Some(mut object) = api.get_opt(name).await? else { return Ok(()) };
-    object.data["status"] = json!({"observedGeneration": generation, "conditions": conditions});
-    api.replace_status(name, &PostParams::default(), &object).await.map(drop)
+    let Some(object) = api.get_opt(name).await? else { return Ok(()) };
+    let old = object.data.get("status").and_then(Value::as_object);
+    let mut status: Map<_, _> =
+        old.into_iter().flat_map(Map::keys).map(|key| (key.clone(), Value::Null)).collect();
+    status.insert("observedGeneration".to_owned(), json!(generation));
+    status.insert("conditions".to_owned(), json!(conditions));
+    let body = Patch::Merge(json!({"status": status}));
+    api.patch_status(name, &PatchParams::default(), &body).await.map(drop)
 }
 
 async fn patch(client: &Client, namespace: &str, name: &str, status: serde_json::Value) -> Result<(), Error> {

@@ -50,6 +50,11 @@ fn trouble(message: &Bytes) -> Option<&'static str> {
         .find_map(|(word, kind)| has(word.as_bytes()).then_some(kind))
 }
 
+/// A session that ended before anybody logged in: every two seconds our own probe does that.
+fn is_probe(message: &[u8]) -> bool {
+    message.starts_with(b"session ended: ") && message.windows(9).any(|window| window == b"userid=<>")
+}
+
 fn print(record: &Record) {
     let (tag, pid) = (String::from_utf8_lossy(&record.tag), record.pid);
     let message = String::from_utf8_lossy(&record.message);
@@ -57,6 +62,7 @@ fn print(record: &Record) {
         Severity::Emergency | Severity::Alert | Severity::Critical | Severity::Error => {
             tracing::error!(target: "cyrus", %tag, pid, "{message}");
         }
+        _ if is_probe(&record.message) => tracing::debug!(target: "cyrus", %tag, pid, "{message}"),
         Severity::Warning => tracing::warn!(target: "cyrus", %tag, pid, "{message}"),
         Severity::Notice | Severity::Info => tracing::info!(target: "cyrus", %tag, pid, "{message}"),
         Severity::Debug => tracing::debug!(target: "cyrus", %tag, pid, "{message}"),
@@ -67,6 +73,13 @@ fn print(record: &Record) {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn only_sessions_without_a_user_are_taken_for_the_probe() {
+        assert!(is_probe(b"session ended: sessionid=<cyrus-1-2-3> userid=<> id.name=<(null)> "));
+        assert!(!is_probe(b"session ended: sessionid=<cyrus-1-2-3> userid=<an@x.vn> id.name=<(null)> "));
+        assert!(!is_probe(b"session"));
+    }
 
     #[tokio::test]
     async fn trouble_is_counted_and_a_socket_left_behind_is_replaced() {

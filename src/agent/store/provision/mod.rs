@@ -40,6 +40,8 @@ use crate::agent::directory::Replica;
 
 /// Connections over which Cyrus is changed. It makes 50 mailboxes a second over one, 85 over four.
 const WORKERS: usize = 4;
+/// This many more do what somebody waits for and nothing else, so that it does not wait for a planned one to end.
+const URGENT_WORKERS: usize = 2;
 /// Longest that a delivery or a log-in waits for its mailbox.
 const ENSURE_WITHIN: Duration = Duration::from_secs(10);
 /// What failed is tried again this often.
@@ -130,8 +132,8 @@ impl Provisioner {
         // Nobody answers before. The sender outlives us, so this cannot fail.
         let _ = starts.wait_for(|starts| *starts > 0).await;
         let mut workers = JoinSet::new();
-        for _ in 0..WORKERS {
-            workers.spawn(worker::work(self.0.clone()));
+        for worker in 0..WORKERS + URGENT_WORKERS {
+            workers.spawn(worker::work(self.0.clone(), worker < URGENT_WORKERS));
         }
         let mut changed = self.0.replica.changed();
         let mut replan = interval(REPLAN);

@@ -80,9 +80,10 @@ impl State {
         receiver
     }
 
-    /// The next address to work on.
-    pub fn next(&mut self) -> Option<String> {
-        self.urgent.pop_front().or_else(|| self.bulk.pop_front())
+    /// The next address to work on: one that somebody waits for, or else, unless `urgent_only`, one that is planned.
+    pub fn next(&mut self, urgent_only: bool) -> Option<String> {
+        let planned = if urgent_only { None } else { Some(&mut self.bulk) };
+        self.urgent.pop_front().or_else(|| planned?.pop_front())
     }
 
     /// Takes what became of an address, and tells those who wait. A failure stays pending until the next plan.
@@ -128,8 +129,9 @@ mod tests {
         let mut state = State::default();
         state.planned(vec!["a@x".into(), "b@x".into()]);
         let (mut one, mut two) = (state.ask("b@x"), state.ask("b@x"));
-        assert_eq!(state.next().as_deref(), Some("b@x"));
-        assert_eq!(state.next().as_deref(), Some("a@x"));
+        assert_eq!(state.next(true).as_deref(), Some("b@x"));
+        assert_eq!(state.next(true), None);
+        assert_eq!(state.next(false).as_deref(), Some("a@x"));
         assert!(one.try_recv().is_err());
         state.finished("b@x", AGREED);
         assert_eq!((one.try_recv(), two.try_recv()), (Ok(Ok(())), Ok(Ok(()))));

@@ -21,11 +21,11 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Longest wait for the owner's subscriptions: while every IMAP process is taken, there is none for us.
 const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(3);
 
-/// Works for ever.
-pub(super) async fn work(shared: Arc<Shared>) {
+/// Works for ever; `urgent_only` on what somebody waits for.
+pub(super) async fn work(shared: Arc<Shared>, urgent_only: bool) {
     let mut connection = None;
     loop {
-        let address = next(&shared).await;
+        let address = next(&shared, urgent_only).await;
         let result = agree(&shared, &mut connection, &address).await;
         let unavailable = matches!(result, Err(Failure::Unavailable(_)));
         shared.state().finished(&address, result);
@@ -36,12 +36,12 @@ pub(super) async fn work(shared: Arc<Shared>) {
     }
 }
 
-async fn next(shared: &Shared) -> String {
+async fn next(shared: &Shared, urgent_only: bool) -> String {
     loop {
         let mut notified = pin!(shared.work.notified());
         // Registered before looking, so that nothing is missed between looking and waiting.
         notified.as_mut().enable();
-        let next = shared.state().next();
+        let next = shared.state().next(urgent_only);
         match next {
             Some(address) => return address,
             None => notified.await,

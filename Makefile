@@ -49,7 +49,7 @@ test-e2e:
 lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	! command -v shellcheck >/dev/null || shellcheck -x cluster/cluster cluster/install cluster/demo images/build images/base .ci/run
+	! command -v shellcheck >/dev/null || shellcheck -S warning -x -P cluster -P images cluster/cluster cluster/install cluster/demo images/build images/base .ci/run
 
 generate:
 	@rm -rf crds charts/mail-operator/files/crds && mkdir -p crds charts/mail-operator/files

@@ -51,6 +51,23 @@ control_network_remove() {
   sysctl -qp "$root/made" >/dev/null 2>&1 || true
 }
 
+api_start() {
+  local bin etcd=http://127.0.0.1:$etcd_port; bin=$(bin_dir)
+  spawn control apiserver "$bin/kube-apiserver" --etcd-servers="$etcd" --bind-address="$net.1" --advertise-address="$net.1" \
+    --tls-cert-file="$pki/apiserver.crt" --tls-private-key-file="$pki/apiserver.key" --client-ca-file="$pki/ca.crt" \
+    --kubelet-client-certificate="$pki/admin.crt" --kubelet-client-key="$pki/admin.key" \
+    --kubelet-certificate-authority="$pki/ca.crt" --kubelet-preferred-address-types=InternalIP \
+    --service-account-key-file="$pki/sa.pub" --service-account-signing-key-file="$pki/sa.key" \
+    --service-account-issuer=https://kubernetes.default.svc --service-cluster-ip-range="$services" \
+    --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction --allow-privileged=true
+  until_ok 180 kube get --raw /readyz
+}
+
+api_kill() {
+  if alive apiserver; then kill -9 "$(cat "$run/apiserver.pid")"; fi
+  rm -f "$run/apiserver.pid"
+}
+
 control_plane() {
   control_network
   mkdir -p "$pki" "$run" "$logs" "$root/volumes"
@@ -61,15 +78,8 @@ control_plane() {
     --listen-peer-urls "http://127.0.0.1:$((etcd_port + 1))" --initial-advertise-peer-urls "http://127.0.0.1:$((etcd_port + 1))" \
     --initial-cluster "default=http://127.0.0.1:$((etcd_port + 1))"
   certificates
+  api_start
   local bin; bin=$(bin_dir)
-  spawn control apiserver "$bin/kube-apiserver" --etcd-servers="$etcd" --bind-address="$net.1" --advertise-address="$net.1" \
-    --tls-cert-file="$pki/apiserver.crt" --tls-private-key-file="$pki/apiserver.key" --client-ca-file="$pki/ca.crt" \
-    --kubelet-client-certificate="$pki/admin.crt" --kubelet-client-key="$pki/admin.key" \
-    --kubelet-certificate-authority="$pki/ca.crt" --kubelet-preferred-address-types=InternalIP \
-    --service-account-key-file="$pki/sa.pub" --service-account-signing-key-file="$pki/sa.key" \
-    --service-account-issuer=https://kubernetes.default.svc --service-cluster-ip-range="$services" \
-    --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction --allow-privileged=true
-  until_ok 180 kube get --raw /readyz
   spawn control controller-manager "$bin/kube-controller-manager" --kubeconfig="$pki/controller-manager.kubeconfig" \
     --leader-elect=false --secure-port=0 --use-service-account-credentials --service-account-private-key-file="$pki/sa.key" \
     --root-ca-file="$pki/ca.crt" --cluster-signing-cert-file="$pki/ca.crt" --cluster-signing-key-file="$pki/ca.key"

@@ -105,11 +105,17 @@ boot() { # n
 in_containerd() { ctr -a "$root/node$1/containerd.sock" -n k8s.io "${@:2}"; } # n ctr-arguments...
 
 import_images() { # n tar...
-  local tar said
+  local tar mark said
   for tar in "${@:2}"; do
+    # What this very file gave the node: names and digests. If the node still has them, there is nothing to do.
+    mark=$root/node$1/loaded-$(stat -c %d-%i-%s-%.9Y "$tar")
+    [ ! -s "$mark" ] || [ -n "$(comm -23 "$mark" <(image_names "$1"))" ] || continue
     said=$(in_containerd "$1" images import "$tar" 2>&1) || die "node$1 does not take $tar: $said"
+    image_names "$1" | grep -F "$(tar -xOf "$tar" manifest.json 2>/dev/null | jq -r '.[].RepoTags[] + " "')" >"$mark" || true
   done
 }
+
+image_names() { in_containerd "$1" images ls | awk 'NR > 1 {print $1, $3}' | sort; } # n: "name digest" lines
 
 load() { # tar...
   local n tar jobs=()

@@ -70,6 +70,11 @@ impl TestApi {
         Client::try_from(config).unwrap()
     }
 
+    /// Where programs started by a test find this API.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.server.kubeconfig
+    }
+
     /// Runs kubectl or helm on this API and returns what it printed; a failure is a panic with its words.
     pub fn run(&self, tool: &str, arguments: &[&str]) -> String {
         let output = self.try_run(tool, arguments);

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cel;
+mod chart;
 mod harness;
 mod kubectl;
 mod lease;
 mod operator;
+mod rbac;
 mod system;
 mod tls;

@@ -7,6 +7,7 @@ mod imap;
 mod smtp;
 mod world;
 
+mod control_plane;
 mod delivery;
 mod faults;
 mod objects;

@@ -18,7 +18,7 @@ use crate::wire::{
 /// Longest wait for a connection.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(3);
 /// Longest wait for the answer to a command, and for the store to take a piece of data.
-const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+const ANSWER_WITHIN: Duration = Duration::from_mins(1);
 /// Longest wait for a reply after the end of data: above the door's own limit (300 s), below Postfix'
 /// `lmtp_data_done_timeout` (600 s). Giving up on a delivery that succeeds makes a duplicate.
 const STORED_WITHIN: Duration = Duration::from_secs(330);

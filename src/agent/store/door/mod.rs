@@ -3,8 +3,8 @@
 //! Messages come in from the gateways, go out to Cyrus' `lmtpd` on the loopback as a stream, and Cyrus' replies go back
 //! as they are. For each recipient, in this order:
 //!
-//! 1. the address is looked up in the directory: unknown → `550`, the one permanent refusal of the door's own about an
-//!    address, and only from a directory that is loaded; another shard's → `451`, for then the gateway's routing is old;
+//! 1. the address is looked up in the directory: unknown or another shard's → `451`, for then the gateway's copy of the
+//!    directory is newer than ours or older, and a refusal would bounce a message that was accepted;
 //! 2. the mailbox is made if Cyrus does not have it yet;
 //! 3. (the journal's id will be looked up here: a mailbox that holds it is answered without Cyrus);
 //! 4. the recipient is handed on, under the name of the mailbox.

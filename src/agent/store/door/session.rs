@@ -169,7 +169,8 @@ impl Session {
         }
         let address = std::str::from_utf8(to).ok().and_then(|to| fold(to).ok());
         match address.and_then(|address| self.door.replica.find(&address)) {
-            None => Err(Reply::new(550, 1, 1, "no such mailbox")),
+            // The gateway knew it a moment ago: its copy of the directory may be newer than ours.
+            None => Err(Reply::new(451, 2, 1, "no such mailbox here yet")),
             Some(found) if found.entry.store != self.door.shard => {
                 Err(Reply::new(451, 4, 4, "this mailbox is in another shard"))
             }

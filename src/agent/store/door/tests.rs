@@ -109,7 +109,7 @@ async fn peer(how: Peer) -> (SocketAddr, JoinHandle<(Vec<Bytes>, BytesMut)>) {
     (listener.local_addr().unwrap(), tokio::spawn(lmtpd(listener, how)))
 }
 
-const REFUSED: &str = "550 5.1.1 no such mailbox\r\n";
+const REFUSED: &str = "451 4.2.1 no such mailbox here yet\r\n";
 
 #[tokio::test]
 async fn recipients_are_judged_and_the_replies_and_the_message_pass_unchanged() {

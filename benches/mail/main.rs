@@ -1,0 +1,38 @@
+//! What the project promises in figures, measured on the cluster that KUBECONFIG names. Prints a table for
+//! docs/benchmarks.md. Machines are noisy: read the ratios within one run.
+//!
+//!     cargo bench --bench mail -- [apply] [bulk] [path]        (all without arguments)
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[path = "../../tests/e2e/imap.rs"]
+#[allow(dead_code)]
+mod imap;
+#[path = "../../tests/e2e/smtp.rs"]
+#[allow(dead_code)]
+mod smtp;
+#[path = "../../tests/e2e/world.rs"]
+#[allow(dead_code)]
+mod world;
+
+mod apply;
+mod bulk;
+mod figures;
+mod path;
+
+fn main() {
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let want = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
+    println!("| figure | value |\n|---|---|");
+    if want("apply") {
+        world::run(async |world| apply::latency(world, 100).await);
+    }
+    if want("bulk") {
+        world::run(async |world| bulk::apply_many(world, 10_000).await);
+        world::run(async |world| apply::latency(world, 10_000).await);
+        world::run(async |world| bulk::restart(world).await);
+    }
+    if want("path") {
+        world::run(async |world| path::compare(world).await);
+    }
+}

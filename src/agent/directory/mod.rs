@@ -12,3 +12,6 @@ mod replica;
 pub use disk::Disk;
 pub use follow::follow;
 pub use replica::{Found, Offer, Replica};
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,0 +1,160 @@
+//! Postfix's questions about addresses: who a recipient is, and who may send as whom.
+//!
+//! Keys come in as the client typed them; the directory's answer goes out. It must not say "not found" while no
+//! directory is held: that would bounce mail.
+
+use std::{path::Path, time::Duration};
+
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue},
+    metrics::{counter::Counter, family::Family},
+    registry::Registry,
+};
+use tokio::{net::UnixStream, time::timeout};
+use tokio_util::{codec::Framed, sync::CancellationToken};
+
+use super::listener;
+use crate::{
+    agent::directory::Replica,
+    directory::fold,
+    wire::socketmap::{Codec, Reply, Request},
+};
+
+/// One connection for each smtpd and cleanup.
+const CONNECTIONS: usize = 1024;
+/// Postfix closes a connection that is idle for 10 s.
+const IDLE: Duration = Duration::from_mins(2);
+const WRITE: Duration = Duration::from_secs(5);
+
+#[derive(EncodeLabelValue, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Answer {
+    Found,
+    NotFound,
+    Temporary,
+}
+
+#[derive(EncodeLabelSet, Clone, Debug, PartialEq, Eq, Hash)]
+struct Labels {
+    answer: Answer,
+}
+
+type Lookups = Family<Labels, Counter>;
+
+/// The answer to one question. `mailbox`: whether the address is a mailbox's own; `alias`: the mailbox that another
+/// address reaches; `sender`: the login that may use the address.
+#[must_use]
+pub fn answer(replica: &Replica, request: &Request) -> Reply {
+    if !replica.loaded() {
+        return Reply::Temp("no directory yet".into());
+    }
+    let Some(address) = std::str::from_utf8(&request.key).ok().and_then(|key| fold(key).ok()) else {
+        return Reply::NotFound;
+    };
+    let Some(found) = replica.find(&address) else { return Reply::NotFound };
+    match &*request.map {
+        b"mailbox" if found.address == address => Reply::Ok(Bytes::from(address)),
+        b"alias" if found.address != address => Reply::Ok(Bytes::from(found.address)),
+        b"sender" => Reply::Ok(Bytes::from(found.address)),
+        b"mailbox" | b"alias" => Reply::NotFound,
+        _ => Reply::Perm("no such map".into()),
+    }
+}
+
+/// Answers at `path` until `shutdown`.
+///
+/// # Errors
+/// The socket cannot be made.
+pub fn serve(
+    path: &Path,
+    replica: Replica,
+    registry: &mut Registry,
+    shutdown: CancellationToken,
+) -> std::io::Result<impl Future<Output = ()> + use<>> {
+    let listener = listener::bind(path)?;
+    let lookups = Lookups::default();
+    registry.register("socketmap_lookups", "Postfix's questions about addresses, by answer", lookups.clone());
+    Ok(listener::serve(listener, CONNECTIONS, shutdown.clone(), move |stream| {
+        let connection = converse(stream, replica.clone(), lookups.clone());
+        let shutdown = shutdown.clone();
+        async move {
+            shutdown.run_until_cancelled(connection).await;
+        }
+    }))
+}
+
+async fn converse(stream: UnixStream, replica: Replica, lookups: Lookups) {
+    let mut framed = Framed::new(stream, Codec);
+    while let Ok(Some(request)) = timeout(IDLE, framed.next()).await {
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => return tracing::warn!(%error, "a socketmap connection ends"),
+        };
+        let reply = answer(&replica, &request);
+        lookups.get_or_create(&Labels { answer: kind(&reply) }).inc();
+        if !matches!(timeout(WRITE, framed.send(reply)).await, Ok(Ok(()))) {
+            return;
+        }
+    }
+}
+
+fn kind(reply: &Reply) -> Answer {
+    match reply {
+        Reply::Ok(_) => Answer::Found,
+        Reply::NotFound => Answer::NotFound,
+        Reply::Temp(_) | Reply::Timeout(_) | Reply::Perm(_) => Answer::Temporary,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::directory::testing;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    fn ask(replica: &Replica, map: &'static str, key: &'static str) -> Reply {
+        answer(replica, &Request { map: Bytes::from(map), key: Bytes::from(key) })
+    }
+
+    #[test]
+    fn nothing_is_unknown_before_the_directory_is_there() {
+        for map in ["mailbox", "alias", "sender"] {
+            assert!(matches!(ask(&testing::empty(), map, "an@x.vn"), Reply::Temp(_)));
+        }
+    }
+
+    #[test]
+    fn addresses_are_found_in_any_case_and_by_what_they_are() {
+        let replica = testing::replica();
+        let an = Reply::Ok("an@x.vn".into());
+        assert_eq!(ask(&replica, "mailbox", "An@X.vn"), an);
+        assert_eq!(ask(&replica, "mailbox", "van-thu@x.vn"), Reply::NotFound);
+        assert_eq!(ask(&replica, "alias", "\"van-thu\"@x.vn"), an);
+        assert_eq!(ask(&replica, "alias", "an@x.vn"), Reply::NotFound);
+        assert_eq!(ask(&replica, "sender", "van-thu@x.vn"), an);
+        assert_eq!(ask(&replica, "sender", "an@x.vn"), an);
+        for key in ["nobody@x.vn", "@x.vn", "an", "an@", "a b@x.vn"] {
+            assert_eq!(ask(&replica, "sender", key), Reply::NotFound, "{key}");
+        }
+        assert!(matches!(ask(&replica, "transport", "an@x.vn"), Reply::Perm(_)));
+    }
+
+    #[tokio::test]
+    async fn postfix_asks_several_questions_on_one_connection() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("map");
+        let shutdown = CancellationToken::new();
+        let mut registry = crate::metrics::registry();
+        let server = serve(&path, testing::replica(), &mut registry, shutdown.clone()).unwrap();
+        let server = tokio::spawn(server);
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        stream.write_all(b"15:mailbox An@x.vn,14:mailbox x@x.vn,").await.unwrap();
+        let mut answers = vec![0; 14 + 12];
+        stream.read_exact(&mut answers).await.unwrap();
+        assert_eq!(answers, b"10:OK an@x.vn,9:NOTFOUND ,");
+        shutdown.cancel();
+        server.await.unwrap();
+        assert!(crate::metrics::encode(&registry).unwrap().contains("answer=\"NotFound\"} 1"));
+    }
+}

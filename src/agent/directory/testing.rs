@@ -19,10 +19,15 @@ pub(crate) fn empty() -> Replica {
 /// `an@x.vn` of store 0 with the alias `van-thu@x.vn`, `binh@x.vn` suspended, `chi@x.vn` of store 1 without a password.
 pub(crate) fn replica() -> Replica {
     let replica = empty();
+    fill(&replica);
+    replica
+}
+
+/// Offers the entries of [`replica`] to a directory that is not loaded yet.
+pub(crate) fn fill(replica: &Replica) {
     let index = Index { shards: 1, domains: vec!["x.vn".into()], token_key: "a".repeat(64) };
     assert_eq!(replica.offer_index(1, index), Offer::Taken);
-    offer(&replica, 1, PASSWORD);
-    replica
+    offer(replica, 1, PASSWORD);
 }
 
 /// The same entries under another issue number and with another password.

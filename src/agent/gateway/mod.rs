@@ -1,21 +1,161 @@
-//! The gateway's agent: gate and router.
+//! The gateway's agent: it stands at both ends of Postfix and tells nginx where mailboxes are.
+//!
+//! ```text
+//!               ┌─ map, mux ─▶ sockets ─┐
+//!  Postfix ─────┼─ gate ─────▶ gate ────┼─▶ clamd          nginx ─ /auth ─▶ sockets::auth_http
+//!               └─ lmtp ─────▶ router ──┴─▶ stores         directory ─▶ domains ─▶ file, reload
+//! ```
+//!
+//! It needs no API server once the directory is on its disk. When one part ends, all end: the kubelet starts it anew.
 
+mod certificate;
+mod daemon;
+mod domains;
 pub mod gate;
 pub mod router;
+#[cfg(test)]
+mod tests;
 
+use std::{io, net::SocketAddr, time::Duration};
+
+use axum::{Json, Router as Routes, routing::get};
+use serde_json::json;
+use tokio::{
+    fs,
+    net::{TcpListener, UnixListener},
+    task::JoinSet,
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{directory::Replica, settings::GatewaySettings};
+use self::{
+    gate::{Gate, decide::Policy},
+    router::{Router, Stores},
+};
+use super::{
+    directory::Replica,
+    settings::GatewaySettings,
+    sockets::{auth_http::AuthHttp, listener, passwords::Passwords, saslauthd, socketmap},
+};
+use crate::{
+    http::{self, Readiness},
+    metrics,
+    names::ports,
+};
+
+/// Longest end: a little more than what connections get.
+const END_WITHIN: Duration = Duration::from_secs(12);
 
 /// Why the gateway's agent ended.
 #[derive(thiserror::Error, Debug)]
-pub enum Error {}
+pub enum Error {
+    /// A socket cannot be made.
+    #[error("cannot listen at {0}: {1}")]
+    Listen(String, io::Error),
+    /// The token of Rspamd's verdicts cannot be read: no message could pass.
+    #[error("the token of verdicts cannot be read: {0}")]
+    Token(io::Error),
+    /// The token's file is empty: anybody's verdict would count.
+    #[error("the token of verdicts is empty")]
+    NoToken,
+    /// A part that must not end has ended.
+    #[error("a part of the agent ended")]
+    Ended,
+}
 
-/// Runs the gateway's agent until `shutdown`.
+/// Runs the gateway's agent until `shutdown`; then nothing new is accepted, and what runs gets some seconds.
 ///
 /// # Errors
-/// It cannot start.
-pub async fn run(_: GatewaySettings, _: Replica, shutdown: CancellationToken) -> Result<(), Error> {
-    shutdown.cancelled().await;
-    Ok(())
+/// It cannot start, or a part of it ended.
+pub async fn run(
+    settings: GatewaySettings,
+    replica: Replica,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let stop = shutdown.child_token();
+    let mut parts = start(&settings, &replica, &stop).await?;
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        _ = parts.join_next() => {}
+    }
+    let early = !shutdown.is_cancelled();
+    stop.cancel();
+    if timeout(END_WITHIN, async { while parts.join_next().await.is_some() {} }).await.is_err() {
+        tracing::warn!(parts = parts.len(), "the agent ends before all of its parts");
+    }
+    if early { Err(Error::Ended) } else { Ok(()) }
+}
+
+async fn start(
+    settings: &GatewaySettings,
+    replica: &Replica,
+    stop: &CancellationToken,
+) -> Result<JoinSet<()>, Error> {
+    let gate = gate(settings).await?;
+    let stores = Stores::new(&settings.store_host_pattern);
+    let router = Router::new(&settings.common.mail_hostname, replica.clone(), stores.clone());
+    let passwords = Passwords::new(replica.clone());
+    let auth = AuthHttp { passwords: passwords.clone(), replica: replica.clone(), stores };
+    let readiness = Readiness::starting(&[]);
+    readiness.blocked(domains::PART, "no directory yet");
+
+    let mut registry = metrics::registry();
+    replica.register(&mut registry);
+    passwords.register(&mut registry);
+    gate.register(&mut registry);
+    router.register(&mut registry);
+    let run = &settings.run_dir;
+    let map = socketmap::serve(&run.join("map"), replica.clone(), &mut registry, stop.clone());
+    let mux = saslauthd::serve(&run.join("mux"), passwords, stop.clone());
+
+    let mut parts = JoinSet::new();
+    parts.spawn(map.map_err(|error| Error::Listen("map".into(), error))?);
+    parts.spawn(mux.map_err(|error| Error::Listen("mux".into(), error))?);
+    parts.spawn(gate.run(unix(settings, "gate")?, stop.clone()));
+    parts.spawn(router.run(unix(settings, "lmtp")?, stop.clone()));
+    let address = settings.auth_address;
+    parts.spawn(serve_auth(tcp(address).await?, auth.routes(), stop.clone()));
+    let address = settings.common.http_address;
+    let server = http::serve(tcp(address).await?, readiness.clone(), registry, status(replica), stop.clone());
+    parts.spawn(async move { logged(server.await) });
+    let domains = domains::run(replica.clone(), run.clone(), readiness);
+    parts.spawn(until(stop.clone(), domains));
+    parts.spawn(until(stop.clone(), certificate::run(settings.tls_dir.clone(), run.clone())));
+    Ok(parts)
+}
+
+async fn gate(settings: &GatewaySettings) -> Result<Gate, Error> {
+    let token = fs::read_to_string(&settings.token_file).await.map_err(Error::Token)?;
+    let token = Some(token.trim()).filter(|token| !token.is_empty()).ok_or(Error::NoToken)?;
+    let policy =
+        Policy { on_failure: settings.antivirus_on_failure, on_detection: settings.antivirus_on_detection };
+    Ok(Gate::new(policy, token, (&settings.clamd_host, ports::ANTIVIRUS)))
+}
+
+/// What the operator asks: from which Secrets of the directory, and which issue of them, daemons are answered.
+fn status(replica: &Replica) -> Routes {
+    let replica = replica.clone();
+    Routes::new().route("/status", get(async move || Json(json!({ "directory": replica.issued() }))))
+}
+
+async fn serve_auth(listener: TcpListener, routes: Routes, stop: CancellationToken) {
+    logged(axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await);
+}
+
+async fn until(stop: CancellationToken, part: impl Future<Output = ()>) {
+    stop.run_until_cancelled(part).await;
+}
+
+fn logged(ended: io::Result<()>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a server ended");
+    }
+}
+
+fn unix(settings: &GatewaySettings, name: &str) -> Result<UnixListener, Error> {
+    listener::bind(&settings.run_dir.join(name)).map_err(|error| Error::Listen(name.to_owned(), error))
+}
+
+async fn tcp(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|error| Error::Listen(address.to_string(), error))
 }

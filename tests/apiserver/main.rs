@@ -1,11 +1,13 @@
 //! Tests against a real kube-apiserver: see `harness` for how it is started. One file for each subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod agent;
 mod cel;
 mod chart;
 mod harness;
 mod kubectl;
 mod lease;
+mod mailbox;
 mod operator;
 mod rbac;
 mod system;

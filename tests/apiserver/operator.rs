@@ -73,6 +73,11 @@ impl Running {
         text.lines().find_map(|line| line.strip_prefix(name)).map_or(0, |count| count.parse().unwrap())
     }
 
+    /// The answer to `/metrics`.
+    pub async fn metrics(&self) -> String {
+        http_get(self.address, "/metrics").await
+    }
+
     /// The answer to `/readyz`.
     pub async fn readiness(&self) -> String {
         http_get(self.address, "/readyz").await

@@ -125,8 +125,12 @@ impl Controller {
         }
     }
 
-    /// Starts everything that is due.
+    /// Starts everything that is due. Nothing is before all objects were listed.
     fn turn(&mut self, now: Instant) {
+        if !self.listings.objects_complete() {
+            return;
+        }
+        self.load_new();
         let Changes { mailboxes, domains, asks } = self.index.settle();
         for ask in asks {
             self.ask(ask);
@@ -171,21 +175,25 @@ impl Controller {
     }
 
     fn secrets_can_be_watched(&self) -> bool {
-        let listed = &self.listings;
-        let complete = listed.systems.complete && listed.domains.complete && listed.mailboxes.complete;
         let loaded = || self.index.systems().all(|(_, system)| system.loaded);
-        !listed.secrets_watched && complete && (loaded() || self.started.elapsed() > LOADING)
+        !self.listings.secrets_watched
+            && self.listings.objects_complete()
+            && (loaded() || self.started.elapsed() > LOADING)
     }
 
-    /// Reads the directory that a new system has.
-    pub fn load(&mut self, name: Arc<SystemName>) {
-        let Some(system) = self.index.system(&name) else { return };
-        let (client, uid) = (self.client.clone(), system.fact.uid.clone());
-        self.systems.insert(name.clone(), SystemWork::new(uid.clone()));
-        self.tasks.spawn(async move {
-            let loaded = load::load(&client, &name, &uid).await;
-            Outcome::Loaded(name, uid, loaded)
-        });
+    /// Reads the directories that new systems have.
+    fn load_new(&mut self) {
+        for (name, system) in self.index.systems() {
+            if self.systems.contains_key(name) {
+                continue;
+            }
+            let (client, name, uid) = (self.client.clone(), name.clone(), system.fact.uid.clone());
+            self.systems.insert(name.clone(), SystemWork::new(uid.clone()));
+            self.tasks.spawn(async move {
+                let loaded = load::load(&client, &name, &uid).await;
+                Outcome::Loaded(name, uid, loaded)
+            });
+        }
     }
 
     fn ask(&mut self, ask: Ask) {
@@ -225,12 +233,6 @@ impl Controller {
         let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.metrics.pending.set(gauge(self.waiting.len()));
         self.metrics.credentials.set(gauge(self.passwords));
-        if !(self.listings.systems.complete
-            && self.listings.domains.complete
-            && self.listings.mailboxes.complete)
-        {
-            return;
-        }
         let counts = self.index.systems().map(|(name, system)| {
             let counts = Counts { mailboxes: system.mailboxes, domains: system.domain_count() };
             ((**name).clone(), counts)

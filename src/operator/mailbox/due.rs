@@ -57,10 +57,9 @@ impl Controller {
 
     /// Sees to the DKIM keys of the system if its domains changed.
     fn sign_due(&mut self, name: &std::sync::Arc<SystemName>, now: Instant) {
-        let complete = self.listings.domains.complete && self.listings.systems.complete;
         let Some(work) = self.systems.get_mut(name) else { return };
         let dkim = &mut work.dkim;
-        if !complete || !dkim.stale || dkim.running || dkim.not_before.is_some_and(|at| at > now) {
+        if !dkim.stale || dkim.running || dkim.not_before.is_some_and(|at| at > now) {
             return;
         }
         dkim.stale = false;

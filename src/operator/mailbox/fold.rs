@@ -41,6 +41,13 @@ pub(super) struct Listings {
     pub with_secret: HashSet<Key>,
 }
 
+impl Listings {
+    /// Whether every object that decides was listed once. Before, a missing domain means nothing.
+    pub fn objects_complete(&self) -> bool {
+        self.systems.complete && self.domains.complete && self.mailboxes.complete
+    }
+}
+
 impl Controller {
     /// Takes one event of a watch.
     pub(super) fn see(&mut self, seen: Seen) {
@@ -62,7 +69,7 @@ impl Controller {
                 Change::Set(key, DeserializeGuard(Ok(object))) => {
                     let name = Arc::new(SystemName::new(&*key.namespace, &*key.name));
                     if self.index.apply_system(&name, SystemFact::from(&object)) {
-                        self.load(name);
+                        self.systems.remove(&name);
                     }
                 }
                 // Its own controller tells the user; what it serves stays as it is.

@@ -63,7 +63,7 @@ impl Controller {
         for key in due {
             self.due_domains.remove(&key);
             let target = Target::Domain(key.clone());
-            if !self.statuses.is_idle(&target) {
+            if !self.statuses.is_idle(&target) || self.is_making_key(&key) {
                 self.due_domains.insert(key, now + SELDOM / 4);
                 continue;
             }
@@ -81,6 +81,15 @@ impl Controller {
                 self.waiting.wait(target, now);
             }
         }
+    }
+
+    /// Whether the DKIM key of a served domain is about to be known.
+    fn is_making_key(&self, key: &Key) -> bool {
+        let (Some(fact), Ok(name)) = (self.index.domain(key), self.index.standing(key)) else { return false };
+        let signer = (fact.domain.to_string(), fact.selector.to_string());
+        self.systems
+            .get(name)
+            .is_some_and(|work| !work.dkim.keys.contains_key(&signer) && work.dkim.not_before.is_none())
     }
 
     fn say_domain(&mut self, key: &Key, progress: Progress) {
@@ -129,7 +138,7 @@ impl Controller {
         for (target, wait) in self.waiting.iter() {
             if self.is_held(target, wait) {
                 held.push(target.clone());
-            } else if !wait.told && now - wait.since > LONG {
+            } else if !wait.told && now - wait.since > LONG && self.listings.secrets.complete {
                 long.push(target.clone());
             }
         }

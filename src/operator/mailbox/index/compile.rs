@@ -63,6 +63,8 @@ impl Index {
 
     /// The directory that a system had, if any. What it says of a mailbox's shard and password is kept.
     pub fn load(&mut self, name: &SystemName, existing: Option<Existing>) {
+        self.settle_domains();
+        self.settle_addresses();
         let Some(system) = self.systems.get_mut(name) else { return };
         system.loaded = true;
         let existing = existing.unwrap_or_default();

@@ -1,0 +1,83 @@
+//! An agent without its daemon: the real replica of the directory, fed with the rights of the gateway's service account,
+//! answering `/status` at an address of the loopback that a pod object names.
+
+use std::{net::IpAddr, time::Duration};
+
+use argon2::{Argon2, PasswordVerifier, password_hash::phc::PasswordHash};
+use axum::{Json, Router, routing::get};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::{
+    Api,
+    api::{Patch, PatchParams, PostParams},
+};
+use mail_operator::{
+    agent::directory::Replica,
+    directory::{CONTENT, ISSUED, decode_index, decode_shard},
+    names::SystemName,
+};
+use serde_json::json;
+
+use crate::harness::TestApi;
+
+/// Starts a gateway and a store of shard 0 of the system `demo`, both at `ip`, and gives what they hold.
+pub async fn start(api: &TestApi, ip: &str) -> Replica {
+    let replica = Replica::new(SystemName::new(&api.namespace, "demo"));
+    let said = replica.clone();
+    let status = get(async move || Json(json!({"directory": said.issued()})));
+    let address = (ip.parse::<IpAddr>().unwrap(), mail_operator::names::ports::HTTP);
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    tokio::spawn(async { axum::serve(listener, Router::new().route("/status", status)).await });
+    let secrets = Api::namespaced(api.as_service_account(&api.namespace, "demo-gateway"), &api.namespace);
+    tokio::spawn(follow(secrets, replica.clone()));
+    pod(api, "demo-gateway-0", &json!({"app.kubernetes.io/component": "gateway"}), ip).await;
+    let store = json!({"app.kubernetes.io/component": "store", "mail.angiang.gov.vn/shard": "0"});
+    pod(api, "demo-store-0-0", &store, ip).await;
+    replica
+}
+
+async fn follow(secrets: Api<Secret>, replica: Replica) {
+    let system = SystemName::new("", "demo");
+    loop {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let Some((issued, content)) = read(&secrets, &system.directory()).await else { continue };
+        let index = decode_index(&content).unwrap();
+        let count = index.shards;
+        replica.offer_index(issued, index);
+        for shard in 0..count {
+            if let Some((issued, content)) = read(&secrets, &system.directory_shard(count, shard)).await {
+                replica.offer_shard(count, shard, issued, decode_shard(&content).unwrap());
+            }
+        }
+    }
+}
+
+async fn read(secrets: &Api<Secret>, name: &str) -> Option<(u64, Vec<u8>)> {
+    let data = secrets.get(name).await.ok()?.data?;
+    let issued = String::from_utf8(data[ISSUED].0.clone()).unwrap();
+    Some((issued.parse().unwrap(), data[CONTENT].0.clone()))
+}
+
+async fn pod(api: &TestApi, name: &str, labels: &serde_json::Value, ip: &str) {
+    let pods: Api<Pod> = Api::namespaced(api.client.clone(), &api.namespace);
+    let mut labels = labels.clone();
+    labels["app.kubernetes.io/name"] = json!("mail-operator");
+    labels["app.kubernetes.io/instance"] = json!("demo");
+    let pod = json!({
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"containers": [{"name": "agent", "image": "example/agent:1"}]},
+    });
+    pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
+    let status = json!({"status": {
+        "podIP": ip, "podIPs": [{"ip": ip}], "conditions": [{"type": "Ready", "status": "True"}],
+    }});
+    pods.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+}
+
+/// Whether a client with this password is let in.
+pub fn lets_in(replica: &Replica, address: &str, password: &str) -> bool {
+    let Some(credential) = replica.find(address).and_then(|found| found.entry.credential.clone()) else {
+        return false;
+    };
+    let hash = PasswordHash::new(&credential.hash).unwrap();
+    Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
+}

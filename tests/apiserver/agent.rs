@@ -42,10 +42,10 @@ async fn follow(secrets: Api<Secret>, replica: Replica) {
         let Some((issued, content)) = read(&secrets, &system.directory()).await else { continue };
         let index = decode_index(&content).unwrap();
         let count = index.shards;
-        replica.offer_index(issued, index);
+        let _ = replica.offer_index(issued, index);
         for shard in 0..count {
             if let Some((issued, content)) = read(&secrets, &system.directory_shard(count, shard)).await {
-                replica.offer_shard(count, shard, issued, decode_shard(&content).unwrap());
+                let _ = replica.offer_shard(count, shard, issued, decode_shard(&content).unwrap());
             }
         }
     }

@@ -29,18 +29,18 @@ impl Controller {
                 }
             }
             if work.issue_at(self.passwords).is_some_and(|at| at <= now) {
-                self.issue(&name);
+                self.issue(&name, now);
             }
             self.sign_due(&name, now);
             self.delete_former(&name, now);
         }
     }
 
-    fn issue(&mut self, name: &std::sync::Arc<SystemName>) {
+    fn issue(&mut self, name: &std::sync::Arc<SystemName>, now: Instant) {
         let (Some(work), Some(compiled)) = (self.systems.get_mut(name), self.index.compile(name)) else {
             return;
         };
-        work.begin();
+        work.begin(now);
         let issue = Issue {
             client: self.client.clone(),
             metrics: self.metrics.clone(),

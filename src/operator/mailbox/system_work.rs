@@ -19,6 +19,11 @@ use crate::names::SystemName;
 const LONGEST: Duration = Duration::from_millis(200);
 /// A change that no other follows is issued after this.
 const QUIET: Duration = Duration::from_millis(40);
+/// After an issue the next one waits this many times as long as that took, within [`BREATH`]: while thousands of objects
+/// arrive, writing the same shards five times a second serves nobody.
+const REST: u32 = 3;
+/// The longest such wait.
+const BREATH: Duration = Duration::from_millis(600);
 /// Parts of a former number of shards stay this long, for agents that are about to read them.
 pub const FORMER: Duration = Duration::from_mins(1);
 
@@ -37,6 +42,8 @@ pub struct SystemWork {
     pub included: Option<HashSet<Target>>,
     /// Parts that vanished while an issue was under way.
     pub lost: Vec<String>,
+    /// When the issue under way was started.
+    started: Option<Instant>,
     /// When the issue under way was first wanted.
     pub began: Option<Instant>,
     /// When former parts may be deleted.
@@ -75,6 +82,7 @@ impl SystemWork {
             touched: HashSet::new(),
             included: None,
             lost: Vec::new(),
+            started: None,
             began: None,
             former: None,
             dkim: Dkim { stale: true, ..Dkim::default() },
@@ -133,7 +141,8 @@ impl SystemWork {
     }
 
     /// An issue begins: what was touched is in it.
-    pub fn begin(&mut self) {
+    pub fn begin(&mut self, now: Instant) {
+        self.started = Some(now);
         self.began = self.first.take();
         self.last = None;
         self.included = Some(std::mem::take(&mut self.touched));
@@ -145,7 +154,8 @@ impl SystemWork {
         let included = self.included.take().unwrap_or_default();
         if succeeded {
             self.failures = 0;
-            self.not_before = None;
+            let took = self.started.map_or(Duration::ZERO, |started| now - started);
+            self.not_before = Some(now + (took * REST).min(BREATH));
             return included;
         }
         self.touched.extend(included);
@@ -172,9 +182,23 @@ mod tests {
         assert_eq!(work.issue_at(1), Some(start + LONGEST), "a password is under way");
         work.changed(start + LONGEST);
         assert_eq!(work.issue_at(0), Some(start + LONGEST));
-        work.begin();
+        work.begin(start + LONGEST);
         work.changed(start + LONGEST);
         assert_eq!(work.issue_at(0), None, "one at a time");
+    }
+
+    #[test]
+    fn an_issue_that_took_long_is_followed_by_a_rest() {
+        let mut work = SystemWork::new("u".into());
+        let start = Instant::now();
+        for (took, rest) in [(20, 60), (1000, 600)] {
+            let (took, rest) = (Duration::from_millis(took), Duration::from_millis(rest));
+            work.changed(start);
+            work.begin(start);
+            work.end(true, start + took);
+            work.changed(start);
+            assert_eq!(work.issue_at(0), Some((start + QUIET).max(start + took + rest)));
+        }
     }
 
     #[test]
@@ -184,10 +208,10 @@ mod tests {
         let target = Target::Domain(crate::operator::mailbox::index::ObjectName::new("n", "d").into());
         work.touched.insert(target.clone());
         work.changed(start);
-        work.begin();
+        work.begin(start);
         assert!(work.end(false, start).is_empty());
         assert_eq!(work.issue_at(0), Some(start + Duration::from_millis(500)));
-        work.begin();
+        work.begin(start);
         assert!(work.end(true, start).contains(&target) && work.is_quiet());
     }
 }

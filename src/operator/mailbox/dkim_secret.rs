@@ -7,8 +7,9 @@ use backon::Retryable;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client,
-    api::{ObjectMeta, PostParams},
+    api::{ObjectMeta, Patch, PatchParams, PostParams},
 };
+use serde_json::json;
 
 use super::{
     cluster::{some_tries, transient},
@@ -40,12 +41,12 @@ pub async fn ensure(
         });
         let (data, changed, keys) = made.await.map_err(|error| kube::Error::Service(error.into()))?;
         secret.data = Some(data);
-        let parameters = PostParams::default();
         if !exists {
-            api.create(&parameters, &secret).await?;
+            api.create(&PostParams::default(), &secret).await?;
         } else if changed {
             // With the version that was read: a key that somebody added meanwhile is not lost.
-            api.replace(&system.dkim(), &parameters, &secret).await?;
+            let patch = json!({"metadata": {"resourceVersion": secret.metadata.resource_version}, "data": secret.data});
+            api.patch(&system.dkim(), &PatchParams::default(), &Patch::Merge(patch)).await?;
         }
         if changed {
             metrics.wrote("dkim", "ok");

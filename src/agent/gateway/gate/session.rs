@@ -140,12 +140,12 @@ impl Session {
         } else {
             let scan = self.scan().await?;
             if let Scan::Unavailable(reason) = &scan {
-                tracing::warn!(queue_id = ?self.queue_id, reason, "no clamd has judged a message");
+                tracing::warn!(queue_id = %self.queue_id.escape_ascii(), reason, "no clamd has judged a message");
             }
             decide(self.origin, self.message.judged(), &scan, self.gate.policy)
         };
         self.gate.count(&decision);
-        tracing::info!(queue_id = ?self.queue_id, ?decision, "judged");
+        tracing::info!(queue_id = %self.queue_id.escape_ascii(), ?decision, "judged");
         if let Some(refusal) = decision.refusal() {
             return self.refuse(refusal).await;
         }

@@ -5,7 +5,7 @@ use std::{io, process::ExitCode};
 use clap::{Parser, Subcommand};
 use mail_operator::{
     agent::{
-        directory::{Disk, Replica, follow},
+        directory::{Disk, Replica, follow, in_cluster},
         gateway,
         settings::{Common, GatewaySettings, StoreSettings},
         store,
@@ -75,5 +75,5 @@ fn directory(
     data: &std::path::Path,
     shutdown: &CancellationToken,
 ) -> Result<Replica, io::Error> {
-    Ok(follow(common.system(), Disk::open(data)?, shutdown.clone()))
+    Ok(follow(common.system(), Disk::open(data)?, in_cluster(), shutdown.clone()))
 }

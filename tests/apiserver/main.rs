@@ -4,6 +4,7 @@
 mod agent;
 mod cel;
 mod chart;
+mod directory;
 mod harness;
 mod kubectl;
 mod lease;

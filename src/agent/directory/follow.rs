@@ -28,20 +28,24 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 type Seen = (Part, Option<Secret>);
 
-/// Starts following the directory of `system`; what `disk` has is held when this returns, whether or not the cluster can
-/// be reached. Ends at `shutdown`. Must be called within a runtime.
+/// Starts following the directory of `system` as soon as there is a `client`, see [`in_cluster`]; what `disk` has is held
+/// when this returns. Ends at `shutdown`. Must be called within a runtime.
 #[must_use]
-pub fn follow(system: SystemName, disk: Disk, shutdown: CancellationToken) -> Replica {
+pub fn follow(
+    system: SystemName,
+    disk: Disk,
+    client: impl Future<Output = Client> + Send + 'static,
+    shutdown: CancellationToken,
+) -> Replica {
     let replica = Replica::new(system.clone());
     let keeper = Keeper::start(system.clone(), replica.clone(), disk);
-    tokio::spawn(shutdown.run_until_cancelled_owned(run(system, keeper)));
+    tokio::spawn(shutdown.run_until_cancelled_owned(run(system, keeper, client)));
     replica
 }
 
 /// One task per Secret watches; one place takes what they see.
-async fn run(system: SystemName, mut keeper: Keeper) {
-    let client = client().await;
-    let secrets = Api::namespaced(client, &system.namespace);
+async fn run(system: SystemName, mut keeper: Keeper, client: impl Future<Output = Client>) {
+    let secrets = Api::namespaced(client.await, &system.namespace);
     let (seen, mut inbox) = mpsc::channel(8);
     let mut watches = BTreeMap::new();
     loop {
@@ -106,8 +110,8 @@ fn backoff() -> ExponentialBuilder {
         .without_max_times()
 }
 
-/// A client of the cluster this pod is in; its files may come late.
-async fn client() -> Client {
+/// A client of the cluster this pod is in. Its files may come late, the API server need not be there.
+pub async fn in_cluster() -> Client {
     let mut pauses = backoff().build();
     loop {
         match connect() {

@@ -10,7 +10,7 @@ mod keeper;
 mod replica;
 
 pub use disk::Disk;
-pub use follow::follow;
+pub use follow::{follow, in_cluster};
 pub use replica::{Found, Offer, Replica};
 
 #[cfg(test)]

@@ -1,6 +1,10 @@
 //! Wishes to the daemons of the pod: a line in a daemon's FIFO makes it read its files anew.
 
-use std::{io, path::Path};
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::Path,
+};
 
 use tokio::net::unix::pipe;
 
@@ -27,7 +31,9 @@ impl Daemon {
 
 /// Without waiting for a reader, and without making a file where there is no FIFO.
 fn write_line(fifo: &Path) -> io::Result<()> {
-    pipe::OpenOptions::new().open_sender(fifo)?.try_write(b"reload\n").map(drop)
+    let sender = pipe::OpenOptions::new().open_sender(fifo)?;
+    // The runtime's own `try_write` would wait to hear that the pipe can be written to.
+    File::from(sender.into_nonblocking_fd()?).write_all(b"reload\n")
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! Tests of what becomes of log-ins.
 
 use super::*;
-use crate::agent::{
-    directory::testing::{self, PASSWORD},
-    sockets::lockout::FAILURES,
+use crate::{
+    agent::{
+        directory::testing::{self, PASSWORD},
+        sockets::lockout::FAILURES,
+    },
+    operator::mailbox::password::{credential, generate},
 };
 
 async fn check(passwords: &Passwords, login: &str, password: &'static [u8]) -> Verdict {
@@ -16,9 +19,25 @@ fn counted(passwords: &Passwords, outcome: Outcome) -> u64 {
 
 #[test]
 fn nobodys_hash_costs_what_a_real_one_costs() {
-    let parameters = |hash: &str| argon2::Params::try_from(&PasswordHash::new(hash).unwrap()).unwrap();
-    assert_eq!(parameters(NOBODYS), argon2::Params::default());
-    assert!(NOBODYS.starts_with("$argon2id$v=19$"));
+    let chosen = credential("chosen by a person", false, String::new()).unwrap().hash;
+    let cost = |hash: &str| hash.rsplitn(3, '$').nth(2).unwrap().to_owned();
+    assert_eq!(cost(NOBODYS), cost(&chosen));
+    let length = |hash: &str| PasswordHash::new(hash).unwrap().hash.unwrap().len();
+    assert_eq!(length(NOBODYS), length(&chosen));
+}
+
+#[test]
+fn a_wrong_password_costs_the_same_where_the_right_one_is_cheap() {
+    let password = generate().unwrap();
+    let cheap = credential(&password, true, String::new()).unwrap().hash;
+    let time = |password: &str| {
+        let start = Instant::now();
+        let right = verify(&cheap, &Secret::new(password.to_owned())).unwrap();
+        (right, start.elapsed())
+    };
+    let (right, quick) = time(&password);
+    let (wrong, slow) = time("wrong");
+    assert!(right && !wrong && slow > quick * 5, "{quick:?} {slow:?}");
 }
 
 #[tokio::test]

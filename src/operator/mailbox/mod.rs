@@ -25,7 +25,7 @@ mod issue;
 mod load;
 pub mod metrics;
 mod outcome;
-mod password;
+pub mod password;
 mod review;
 mod role;
 mod secrets;

@@ -5,7 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use k8s_openapi::{ByteString, api::core::v1::Secret};
+use k8s_openapi::{
+    ByteString,
+    api::{
+        core::v1::Secret,
+        rbac::v1::{Role, RoleBinding},
+    },
+};
 use kube::{
     Api, Client,
     api::{DeleteParams, Patch, PatchParams},
@@ -76,23 +82,24 @@ async fn until_store_is(agent: &Agent, store: Option<u32>) {
     eventually(find, |found| *found == store).await;
 }
 
-/// Gives service account `agent` the rights to these Secrets and no others.
-fn allow(api: &TestApi, names: &[&str]) {
-    let names = names.join(",");
-    let namespace = ["-n", &api.namespace];
-    let role = ["create", "role", "agent", "--verb=get,list,watch", "--resource=secrets"];
-    let manifest = api.run(
-        "kubectl",
-        &[&role[..], &["--resource-name", &names, "--dry-run=client", "-o", "yaml"], &namespace].concat(),
-    );
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), manifest).unwrap();
-    api.run("kubectl", &[&["apply", "-f", file.path().to_str().unwrap()][..], &namespace].concat());
-}
-
-fn bind(api: &TestApi) {
-    let account = format!("--serviceaccount={}:agent", api.namespace);
-    api.run("kubectl", &["create", "rolebinding", "agent", "--role=agent", &account, "-n", &api.namespace]);
+/// Gives service account `agent` the rights to these Secrets and no others, as the operator does.
+async fn allow(api: &TestApi, names: &[&str]) {
+    let (group, apply) = ("rbac.authorization.k8s.io", PatchParams::apply("test").force());
+    let role = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": {"name": "agent"},
+        "rules": [{"apiGroups": [""], "resources": ["secrets"], "resourceNames": names,
+            "verbs": ["get", "list", "watch"]}],
+    });
+    let binding = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": {"name": "agent"},
+        "roleRef": {"apiGroup": group, "kind": "Role", "name": "agent"},
+        "subjects": [{"kind": "ServiceAccount", "name": "agent", "namespace": api.namespace}],
+    });
+    let (client, namespace) = (api.client.clone(), &api.namespace);
+    let roles = Api::<Role>::namespaced(client.clone(), namespace);
+    roles.patch("agent", &apply, &Patch::Apply(role)).await.unwrap();
+    let bindings = Api::<RoleBinding>::namespaced(client, namespace);
+    bindings.patch("agent", &apply, &Patch::Apply(binding)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,8 +112,7 @@ async fn an_agent_follows_the_secrets_it_may_read_by_name_and_goes_on_without_th
     directory.shard((1, 0), 1, 3).await;
     directory.index(1, 1).await;
     assert!(!agent.replica.loaded());
-    allow(&api, &["s-directory", "s-directory-1-0"]);
-    bind(&api);
+    allow(&api, &["s-directory", "s-directory-1-0"]).await;
     until_store_is(&agent, Some(3)).await;
 
     // A change of one Secret is there at once.
@@ -129,7 +135,7 @@ async fn an_agent_follows_the_secrets_it_may_read_by_name_and_goes_on_without_th
     until_store_is(&agent, Some(11)).await;
 
     // Another number of shards serves when all of them are there.
-    allow(&api, &["s-directory", "s-directory-1-0", "s-directory-2-0", "s-directory-2-1"]);
+    allow(&api, &["s-directory", "s-directory-1-0", "s-directory-2-0", "s-directory-2-1"]).await;
     directory.index(2, 13).await;
     directory.shard((2, shard_of("an@x.vn", 2)), 13, 13).await;
     until_store_is(&agent, Some(11)).await;

@@ -8,10 +8,12 @@ mod disk;
 mod follow;
 mod keeper;
 mod replica;
+mod state;
 
 pub use disk::Disk;
 pub use follow::{follow, in_cluster};
-pub use replica::{Found, Offer, Replica};
+pub use replica::{Found, Replica};
+pub use state::Offer;
 
 #[cfg(test)]
 pub(crate) mod testing;

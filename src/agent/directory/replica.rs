@@ -4,8 +4,7 @@
 //! directory: with a new number of shards it changes over when all of them are there.
 
 use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -15,9 +14,10 @@ use prometheus_client::{
 };
 use tokio::sync::watch;
 
+use super::state::{Directory, Held, Offer, Slot, State, compact};
 use crate::{
     agent::token::TokenKey,
-    directory::{Entry, Index, MailboxEntry, Shard, shard_of},
+    directory::{Index, MailboxEntry, Shard},
     names::SystemName,
 };
 
@@ -30,19 +30,6 @@ pub struct Found {
     pub entry: Arc<MailboxEntry>,
 }
 
-/// What became of an index or shard that was offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Offer {
-    /// It is held now.
-    Taken,
-    /// It was held already.
-    Known,
-    /// A newer one is held: refused.
-    Older,
-    /// It is a shard of a directory that no index names.
-    Foreign,
-}
-
 /// The directory. Clones share it.
 #[derive(Clone)]
 pub struct Replica(Arc<Shared>);
@@ -53,36 +40,6 @@ struct Shared {
     changed: watch::Sender<u64>,
     refused: Counter,
     mailboxes: Gauge,
-}
-
-#[derive(Default)]
-struct State {
-    /// What look-ups are answered from.
-    serving: Option<Directory>,
-    /// A directory of another number of shards, until it is complete.
-    coming: Option<Directory>,
-}
-
-struct Directory {
-    index: Held<Index>,
-    token_key: Option<TokenKey>,
-    parts: Vec<Option<Held<Part>>>,
-}
-
-struct Held<T> {
-    issued: u64,
-    value: T,
-}
-
-/// A shard; smaller than the tree it came in.
-struct Part {
-    slots: HashMap<Box<str>, Slot>,
-    mailboxes: i64,
-}
-
-enum Slot {
-    Mailbox(Arc<MailboxEntry>),
-    Alias(Box<str>),
 }
 
 impl Replica {
@@ -224,81 +181,4 @@ impl Replica {
     fn read<T>(&self, answer: impl FnOnce(&Directory) -> Option<T>) -> Option<T> {
         answer(self.0.state.read().unwrap_or_else(PoisonError::into_inner).serving.as_ref()?)
     }
-}
-
-impl State {
-    fn offer_index(&mut self, issued: u64, index: Index) -> Offer {
-        let newest = [&self.serving, &self.coming].into_iter().flatten().map(|it| it.index.issued).max();
-        match newest {
-            Some(held) if held > issued => return Offer::Older,
-            Some(held) if held == issued => return Offer::Known,
-            _ => {}
-        }
-        let count = index.shards;
-        let target = match (&mut self.serving, &mut self.coming) {
-            (Some(serving), coming) if serving.index.value.shards == count => {
-                *coming = None;
-                serving
-            }
-            (_, Some(coming)) if coming.index.value.shards == count => coming,
-            (_, coming) => {
-                let parts = (0..count).map(|_| None).collect();
-                let index = Held { issued, value: index };
-                let token_key = TokenKey::from_hex(&index.value.token_key);
-                *coming = Some(Directory { index, token_key, parts });
-                return Offer::Taken;
-            }
-        };
-        target.token_key = TokenKey::from_hex(&index.token_key);
-        target.index = Held { issued, value: index };
-        Offer::Taken
-    }
-
-    fn offer_shard(&mut self, (count, position): (u32, u32), part: Held<Part>) -> Offer {
-        let directory = [&mut self.serving, &mut self.coming]
-            .into_iter()
-            .flatten()
-            .find(|directory| directory.index.value.shards == count);
-        let Some(place) = directory.and_then(|directory| directory.parts.get_mut(position as usize)) else {
-            return Offer::Foreign;
-        };
-        match place.as_ref().map(|held| held.issued.cmp(&part.issued)) {
-            Some(Ordering::Greater) => return Offer::Older,
-            Some(Ordering::Equal) => return Offer::Known,
-            _ => *place = Some(part),
-        }
-        Offer::Taken
-    }
-
-    fn change_over(&mut self) {
-        if let Some(complete) = self.coming.take_if(|coming| coming.parts.iter().all(Option::is_some)) {
-            self.serving = Some(complete);
-        }
-    }
-}
-
-impl Directory {
-    fn slot(&self, address: &str) -> Option<&Slot> {
-        let position = shard_of(address, self.index.value.shards);
-        self.parts.get(position as usize)?.as_ref()?.value.slots.get(address)
-    }
-
-    fn parts(&self) -> impl Iterator<Item = &Held<Part>> {
-        self.parts.iter().flatten()
-    }
-
-    fn mailboxes(&self) -> i64 {
-        self.parts().map(|part| part.value.mailboxes).sum()
-    }
-}
-
-fn compact(shard: Shard) -> Part {
-    let slot = |entry| match entry {
-        Entry::Mailbox(entry) => Slot::Mailbox(Arc::new(entry)),
-        Entry::Alias(target) => Slot::Alias(target.into()),
-    };
-    let slots: HashMap<_, _> =
-        shard.entries.into_iter().map(|(address, entry)| (address.into(), slot(entry))).collect();
-    let mailboxes = slots.values().filter(|slot| matches!(slot, Slot::Mailbox(_))).count();
-    Part { slots, mailboxes: i64::try_from(mailboxes).unwrap_or(i64::MAX) }
 }

@@ -96,6 +96,14 @@ async fn a_mailbox_converges_when_its_system_appears_and_a_restart_writes_nothin
     let map = secrets(&api).get("demo-dkim").await.unwrap().data.unwrap();
     assert_eq!(map["selectors.map"].0, b"x.vn mail\n");
 
+    // A second domain adds its key and leaves the first one as it is.
+    put(&api, "MailDomain", "z", json!({"domain": "z.vn", "system": {"name": "demo"}})).await;
+    let other = async || domains(&api).get("z").await.unwrap().status.unwrap_or_default();
+    eventually(other, |status| conditions::is_true(&status.conditions, "Ready")).await;
+    let both = secrets(&api).get("demo-dkim").await.unwrap().data.unwrap();
+    assert_eq!(both["selectors.map"].0, b"x.vn mail\nz.vn mail\n");
+    assert_eq!(both["x.vn.mail.key"], map["x.vn.mail.key"]);
+
     operator.stop().await;
     let before = versions(&api);
     let operator = Running::start(&api, "two").await;

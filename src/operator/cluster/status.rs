@@ -28,7 +28,11 @@ pub async fn write(
     }
     let old = system.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
     let new = status.conditions.clone();
-    patch(client, &system.namespace().unwrap_or_default(), &system.name_any(), json!(status)).await?;
+    match patch(client, &system.namespace().unwrap_or_default(), &system.name_any(), json!(status)).await {
+        // It was deleted meanwhile: there is nobody left to tell.
+        Err(Error::Api(status)) if status.code == 404 => return Ok(()),
+        other => other?,
+    }
     events.tell(&system.object_ref(&()), &old, &new).await;
     Ok(())
 }

@@ -32,7 +32,7 @@ pub(crate) async fn apply_many(world: &World, count: usize) {
         })
         .await;
     let created = began.elapsed();
-    eventually(Duration::from_secs(1800), "all mailboxes are ready", async || {
+    eventually(Duration::from_mins(30), "all mailboxes are ready", async || {
         let all = api.list(&ListParams::default()).await.map_err(|e| e.to_string())?;
         let ready =
             |m: &&Mailbox| m.status.as_ref().is_some_and(|s| conditions::is_true(&s.conditions, "Ready"));

@@ -3,6 +3,8 @@
 //!
 //!     cargo bench --bench mail -- [apply] [bulk] [path]        (all without arguments)
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+// Counts are small, and figures are rounded anyway.
+#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 #[path = "../../tests/e2e/imap.rs"]
 #[allow(dead_code)]

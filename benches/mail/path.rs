@@ -72,7 +72,7 @@ async fn visible(world: &World, account: &Account) -> String {
         assert_eq!(smtp.send("dan@example.com", &[&account.address], &text).await.unwrap().code, 250);
         let accepted = Instant::now();
         while session.uid_search(format!("SUBJECT \"{subject}\"")).await.unwrap().is_empty() {
-            assert!(accepted.elapsed() < Duration::from_secs(300), "not visible within five minutes");
+            assert!(accepted.elapsed() < Duration::from_mins(5), "not visible within five minutes");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         times.push(accepted.elapsed());
@@ -101,7 +101,7 @@ async fn make_plain(world: &World) {
 
 async fn restore(world: &World) {
     pause(world, json!(null)).await;
-    world.ready::<MailSystem>("mail", Duration::from_secs(300)).await;
+    world.ready::<MailSystem>("mail", Duration::from_mins(5)).await;
     replace_pods(world).await;
 }
 
@@ -125,7 +125,7 @@ async fn replace_pods(world: &World) {
     let old = world.api::<Pod>().list(&selector).await.unwrap();
     world.api::<Pod>().delete_collection(&DeleteParams::default(), &selector).await.unwrap();
     let count = old.items.len();
-    eventually(Duration::from_secs(300), "new pods are ready", async || {
+    eventually(Duration::from_mins(5), "new pods are ready", async || {
         let pods = world.api::<Pod>().list(&selector).await.map_err(|e| e.to_string())?;
         let is_new = |p: &&Pod| !old.items.iter().any(|o| o.metadata.uid == p.metadata.uid);
         let is_ready = |p: &&Pod| {

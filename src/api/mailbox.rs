@@ -43,7 +43,8 @@ pub struct MailboxSpec {
     /// The mailbox's address (RFC 5321 Mailbox, lower case, dot-atom local part of at most 64 characters).
     /// It cannot be changed: mail is stored under it.
     #[x_kube(
-        validation = ("self.matches('^[a-z0-9!#$%&*+/=?^_{|}~-]+([.][a-z0-9!#$%&*+/=?^_{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z][a-z0-9-]{0,61}[a-z0-9]$')", "must be a lower-case address with a domain, such as an.nguyen@angiang.gov.vn"),
+        validation = ("self.matches('^[a-z0-9_=#$~-]+([.][a-z0-9_=#$~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z][a-z0-9-]{0,61}[a-z0-9]$')", "must be a lower-case address with a domain, such as an.nguyen@angiang.gov.vn; the part before the @ has letters, digits, dots and _ = # $ ~ -"),
+        validation = ("!self.startsWith('anyone@') && !self.startsWith('anonymous@')", "anyone and anonymous have a meaning of their own in the mail store"),
         validation = ("self.indexOf('@') <= 64", "the part before the @ is limited to 64 characters (RFC 5321, 4.5.3.1.1)"),
         validation = ("self == oldSelf", "the address of a mailbox cannot be changed; make a new Mailbox and keep the old address as an alias")
     )]

@@ -13,7 +13,7 @@ use crate::{
     world::{World, eventually, run_alone, unique},
 };
 
-const LONG: Duration = Duration::from_secs(240);
+const LONG: Duration = Duration::from_mins(4);
 
 /// Keeps the API server of the local cluster down; dropping it starts the server again, also when a test fails.
 struct ApiAway;

@@ -75,7 +75,7 @@ fn a_suspended_mailbox_receives_but_its_owner_neither_logs_in_nor_sends() {
             let patch = kube::api::Patch::Merge(suspend(state));
             let api = world.api::<mail_operator::api::Mailbox>();
             api.patch(&chi.name, &kube::api::PatchParams::default(), &patch).await.unwrap();
-            world.ready::<mail_operator::api::Mailbox>(&chi.name, std::time::Duration::from_secs(60)).await;
+            world.ready::<mail_operator::api::Mailbox>(&chi.name, std::time::Duration::from_mins(1)).await;
         };
         set_state("Suspended").await;
         assert!(imap::log_in(world, &chi.address, &chi.password).await.is_err());

@@ -41,7 +41,7 @@ pub(crate) async fn messages(world: &World, account: &Account, subject: &str) ->
 /// Waits until one message with this subject is in INBOX.
 pub(crate) async fn wait_for(world: &World, account: &Account, subject: &str) -> String {
     eventually(
-        Duration::from_secs(120),
+        Duration::from_mins(2),
         &format!("{subject} in the INBOX of {}", account.address),
         async || {
             messages(world, account, subject)

@@ -40,7 +40,7 @@ fn a_mailbox_whose_domain_appears_later_converges() {
         world
             .apply(parse::<Mailbox>(json!({"metadata": {"name": name}, "spec": {"address": address}})))
             .await;
-        let wait = Duration::from_secs(60);
+        let wait = Duration::from_mins(1);
         assert_eq!(world.condition::<Mailbox>(&name, "Ready", "False", wait).await, "DomainNotFound");
         world.apply(parse::<MailDomain>(domain(&name, &zone))).await;
         world.ready::<Mailbox>(&name, wait).await;
@@ -67,8 +67,8 @@ fn a_quota_below_use_refuses_new_mail_and_loses_none() {
         imap::wait_for(world, &an, &subject).await;
         let patch = Patch::Merge(json!({"spec": {"quota": "1Mi"}}));
         world.api::<Mailbox>().patch(&an.name, &PatchParams::default(), &patch).await.unwrap();
-        world.ready::<Mailbox>(&an.name, Duration::from_secs(60)).await;
-        eventually(Duration::from_secs(60), "the new quota in the store", async || {
+        world.ready::<Mailbox>(&an.name, Duration::from_mins(1)).await;
+        eventually(Duration::from_mins(1), "the new quota in the store", async || {
             let mut session =
                 imap::log_in(world, &an.address, &an.password).await.map_err(|e| e.to_string())?;
             let (_, quotas) = session.get_quota_root("INBOX").await.map_err(|e| e.to_string())?;
@@ -88,7 +88,7 @@ fn a_second_claim_of_an_address_is_refused_and_names_the_winner() {
         world
             .apply(parse::<Mailbox>(json!({"metadata": {"name": name}, "spec": {"address": an.address}})))
             .await;
-        let reason = world.condition::<Mailbox>(&name, "Ready", "False", Duration::from_secs(60)).await;
+        let reason = world.condition::<Mailbox>(&name, "Ready", "False", Duration::from_mins(1)).await;
         assert_eq!(reason, "AddressConflict");
         let status = world.api::<Mailbox>().get(&name).await.unwrap().status.unwrap();
         assert!(status.conditions[0].message.contains(&an.name), "{:?}", status.conditions);

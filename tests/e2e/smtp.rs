@@ -123,7 +123,7 @@ async fn read_reply(stream: &mut (impl AsyncBufReadExt + Unpin)) -> Result<Reply
     let mut text = Vec::new();
     loop {
         let mut line = String::new();
-        let read = timeout(Duration::from_secs(120), stream.read_line(&mut line)).await??;
+        let read = timeout(Duration::from_mins(2), stream.read_line(&mut line)).await??;
         if read == 0 {
             return Err("the connection was closed".into());
         }

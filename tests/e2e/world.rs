@@ -106,7 +106,7 @@ impl World {
         world.apply(parse::<Secret>(signatures())).await;
         world.apply(parse::<MailSystem>(system())).await;
         world.apply(parse::<MailDomain>(domain("angiang", DOMAIN))).await;
-        world.ready::<MailSystem>("mail", Duration::from_secs(900)).await;
+        world.ready::<MailSystem>("mail", Duration::from_mins(15)).await;
         let service = world.api::<Service>().get("mail-gateway").await.expect("the gateway's Service");
         let address = service.spec.and_then(|spec| spec.cluster_ip).expect("its address");
         world.service = address.parse().expect("an address");
@@ -187,7 +187,7 @@ impl World {
         let mut spec = json!({"address": address});
         spec.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
         self.apply(parse::<Mailbox>(json!({"metadata": {"name": name}, "spec": spec}))).await;
-        self.ready::<Mailbox>(&name, Duration::from_secs(120)).await;
+        self.ready::<Mailbox>(&name, Duration::from_mins(2)).await;
         let secret = self.api::<Secret>().get(&format!("{name}-credentials")).await;
         let data = secret.ok().and_then(|s| s.data).unwrap_or_default();
         let password =
@@ -230,7 +230,7 @@ fn trust(pem: &[u8]) -> Arc<ClientConfig> {
 
 /// A ClamAV signature file that knows the EICAR test file and nothing else.
 fn signatures() -> serde_json::Value {
-    let pattern: String = EICAR[24..].bytes().map(|byte| format!("{byte:02x}")).collect();
+    let pattern: String = EICAR[24..].bytes().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     json!({"metadata": {"name": "eicar"}, "stringData": {"local.ndb": format!("Eicar-Test-Signature:0:*:{pattern}\n")}})
 }
 

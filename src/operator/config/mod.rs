@@ -37,7 +37,7 @@ fn files<const N: usize>(pairs: [(&str, String); N]) -> Files {
 /// Files one after the other, for snapshots.
 #[cfg(test)]
 fn listing(files: &Files) -> String {
-    files.iter().map(|(name, content)| format!("==> {name} <==\n{content}\n")).collect()
+    files.iter().fold(String::new(), |text, (name, content)| text + &format!("==> {name} <==\n{content}\n"))
 }
 
 #[cfg(test)]

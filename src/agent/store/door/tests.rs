@@ -131,7 +131,7 @@ async fn recipients_are_judged_and_the_replies_and_the_message_pass_unchanged() 
     assert_eq!(recipients, ["an@x.vn", "suspended@x.vn"]);
     assert_eq!(message, "Subject: ễ\r\n\r\n.\r\n");
     let count = |fate| world.metrics.recipients.get_or_create(&Recipient { fate }).get();
-    assert_eq!((count("stored"), count("deferred"), count("refused")), (1, 2, 1));
+    assert_eq!((count("stored"), count("deferred"), count("refused")), (1, 3, 0));
 }
 
 #[tokio::test]

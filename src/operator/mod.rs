@@ -9,13 +9,13 @@ pub mod desired;
 pub mod mailbox;
 pub mod system;
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
 use axum::Router;
 use clap::Args;
 use kube::{Client, Config};
 use prometheus_client::registry::Registry;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -28,6 +28,9 @@ use cluster::{
     lease::{self, Lock},
 };
 use mailbox::Census;
+
+/// How long reconciliations may go on at the end, while the lease is still ours: below its duration (15 s).
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// What the operator is told.
 #[derive(Args, Clone, Debug)]
@@ -122,7 +125,16 @@ async fn work(
         system::Context::new(client.clone(), options.images.clone(), events, census, figures.system);
     let namespace = options.watch_namespace.clone().filter(|namespace| !namespace.is_empty());
     let systems = async {
-        system::run(context, namespace.clone(), ours.clone()).await;
+        // What is given up is one reconciliation between two of its writes; the next operator does it again. (A kube
+        // controller that is stopped before its first listing ended does not end by itself.)
+        let given_up = async {
+            ours.cancelled().await;
+            sleep(DRAIN).await;
+        };
+        tokio::select! {
+            () = system::run(context, namespace.clone(), ours.clone()) => {}
+            () = given_up => tracing::warn!("the controller of mail systems did not end in time"),
+        }
         ours.cancel();
     };
     let mailboxes = async {

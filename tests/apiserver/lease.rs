@@ -1,6 +1,6 @@
 //! One operator works at a time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
@@ -29,10 +29,10 @@ async fn a_standby_is_ready_and_takes_over_at_once_when_the_lease_is_released() 
     eventually(async || second.readiness().await, |answer| answer.starts_with("HTTP/1.1 200")).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(holder(&api).await.as_deref(), Some("one"));
-    let released = Instant::now();
     first.stop().await;
+    // Released, not left to expire: nobody holds it, or the other one does already.
+    assert_ne!(holder(&api).await.as_deref(), Some("one"));
     eventually(async || holder(&api).await, |holder| holder.as_deref() == Some("two")).await;
-    assert!(released.elapsed() < Duration::from_secs(10), "took {:?}", released.elapsed());
     second.stop().await;
 }
 

@@ -73,19 +73,19 @@ async fn run(system: SystemName, mut keeper: Keeper, client: impl Future<Output 
 
 async fn watch(secrets: Api<Secret>, part: Part, name: String, seen: mpsc::Sender<Seen>) {
     let config = watcher::Config::default().fields(&format!("metadata.name={name}")).timeout(WATCH_SECONDS);
-    let mut events = watcher(secrets, config).backoff(pauses()).boxed();
-    let mut present = false;
+    // `Init` opens each try and would set the pauses back to the shortest, so that they never grew.
+    let news = |event: &watcher::Result<_>| std::future::ready(!matches!(event, Ok(watcher::Event::Init)));
+    let mut events = watcher(secrets, config).filter(news).backoff(pauses()).boxed();
+    let mut listed = false;
     while let Some(event) = events.next().await {
         let secret = match event {
-            Ok(watcher::Event::Init) => {
-                present = false;
-                continue;
-            }
-            Ok(watcher::Event::InitApply(secret) | watcher::Event::Apply(secret)) => {
-                present = true;
+            Ok(watcher::Event::Init) => continue,
+            Ok(watcher::Event::InitApply(secret)) => {
+                listed = true;
                 Some(secret)
             }
-            Ok(watcher::Event::InitDone) if present => continue,
+            Ok(watcher::Event::Apply(secret)) => Some(secret),
+            Ok(watcher::Event::InitDone) if std::mem::take(&mut listed) => continue,
             Ok(watcher::Event::InitDone | watcher::Event::Delete(_)) => None,
             Err(error) => {
                 tracing::warn!(secret = name, %error, "cannot be watched; trying again");

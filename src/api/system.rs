@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
     ),
     printcolumn(name = "Mailboxes", type_ = "integer", json_path = ".status.mailboxes"),
-    printcolumn(name = "Cert", type_ = "date", json_path = ".status.certificateExpiry", priority = 1),
+    printcolumn(name = "Cert", type_ = "string", json_path = ".status.certificateExpiry", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = kube::core::Rule::new("self.metadata.name.matches('^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$')").message(
         "the name of a MailSystem is a DNS label of at most 40 characters that begins with a letter, since the names of its Services begin with it"

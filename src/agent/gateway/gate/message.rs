@@ -9,8 +9,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Headers that are ours alone: what comes in under these names is forged.
 pub(super) const OURS: [&str; 2] = ["Mail-Verdict", "Journal-Id"];
 
-/// Memory for the messages that are being received, in KiB.
-const MEMORY: usize = 768 << 10;
+/// Memory for the messages that are being received, in KiB: above the largest message (200Mi), well below the memory
+/// limit of the agent's container (512Mi), since the kernel's answer to more would end every session at once.
+const MEMORY: usize = 256 << 10;
+/// Most headers that are ours in one message. Postfix walks through the message for each that is deleted, so tens of
+/// thousands of them would keep it busy for hours.
+const MOST_OURS: u32 = 20;
 
 /// Memory for all messages at a time. Clones share it.
 #[derive(Clone)]
@@ -85,6 +89,11 @@ impl Message {
         self.overflow
     }
 
+    /// Whether more headers are ours than anybody sends in good faith.
+    pub(super) fn flooded(&self) -> bool {
+        self.ours.iter().any(|count| *count > MOST_OURS)
+    }
+
     /// Names and indexes (from 1) of the headers to delete, the last of each name first, so that an index holds
     /// whether or not the server counts those deleted.
     pub(super) fn forged(&self) -> impl Iterator<Item = (&'static str, u32)> {
@@ -150,6 +159,17 @@ mod tests {
         message.header(b"Mail-Verdict", b" c", "t0");
         let expected = [("Mail-Verdict", 1), ("Journal-Id", 2), ("Journal-Id", 1)];
         assert_eq!(message.forged().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_flood_of_our_headers_is_noticed() {
+        let mut message = message();
+        for _ in 0..MOST_OURS {
+            message.header(b"Journal-Id", b" a", "t0");
+        }
+        assert!(!message.flooded());
+        message.header(b"Journal-Id", b" a", "t0");
+        assert!(message.flooded());
     }
 
     #[test]

@@ -134,6 +134,10 @@ impl Session {
 
     /// The end of the message: scan, decide, (journal,) answer.
     async fn judge(&mut self) -> Result<(), Error> {
+        if self.message.flooded() {
+            let text = "Tu choi: tieu de gia mao. Refused: too many headers of reserved names";
+            return self.refuse(SmtpReply::new(554, 6, 0, text)).await;
+        }
         let decision = if self.message.overflow() {
             tracing::warn!("there is no memory left for a message");
             Decision::DeferUnscanned

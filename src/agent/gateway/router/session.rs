@@ -115,7 +115,7 @@ impl Session {
         }
     }
 
-    /// The message: out to every store at once, then one reply for each accepted recipient.
+    /// The message: out to every store at once, then a reply for each accepted recipient as it comes, or Postfix tires.
     async fn data(&mut self) -> Result<(), Error> {
         let Some(mut transaction) = self.transaction.take().filter(|t| !t.accepted.is_empty()) else {
             return Ok(self.client.send(Reply::new(503, 5, 1, "no valid recipients")).await?);
@@ -137,9 +137,9 @@ impl Session {
                 None => Reply::new(451, 3, 0, "no way to the store"),
             };
             self.router.count(reply.code());
-            self.client.feed(reply).await?;
+            self.client.send(reply).await?;
         }
-        Ok(self.client.flush().await?)
+        Ok(())
     }
 
     /// Streams until the end of data. If Postfix goes away before, no store sees an end, and none keeps anything.

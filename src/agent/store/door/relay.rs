@@ -42,9 +42,9 @@ impl Session {
                 Err(reply) => reply.clone(),
             };
             self.count(&reply);
-            self.client.feed(reply).await?;
+            // At once: whoever waits for all of them might give up, and deliver again what is stored.
+            self.client.send(reply).await?;
         }
-        self.client.flush().await?;
         if let Ok(transaction) = open {
             transaction.quit().await;
         }

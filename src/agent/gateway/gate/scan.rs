@@ -27,6 +27,10 @@ const SCANNED_WITHIN: Duration = Duration::from_secs(45);
 /// How many that answer `PING` are asked before the message is deferred.
 const TRIES: usize = 2;
 
+/// What clamd reports, with `AlertExceedsMax`, for a scan that it broke off at `MaxScanTime`: it was too busy, and nothing
+/// was found. The other limits depend on the message alone, so trying again would not help.
+const OUT_OF_TIME: &str = "Heuristics.Limits.Exceeded.MaxScanTime";
+
 /// Why one clamd gave no verdict.
 #[derive(thiserror::Error, Debug)]
 enum Error {
@@ -34,6 +38,8 @@ enum Error {
     Wire(#[from] WireError),
     #[error("{0} did not answer in time")]
     Silent(&'static str),
+    #[error("its scan took too long")]
+    OutOfTime,
     #[error("it closed the connection")]
     Closed,
     #[error("it said {0:?}")]
@@ -120,6 +126,7 @@ async fn ask(clamd: SocketAddr, message: &[Bytes]) -> Result<Scan, Error> {
     stream.send(Command::End).await?;
     match stream.next().await.ok_or(Error::Closed)?? {
         Reply::Clean => Ok(Scan::Clean),
+        Reply::Infected(name) if name == OUT_OF_TIME => Err(Error::OutOfTime),
         Reply::Infected(name) => Ok(Scan::Infected(printable(&name))),
         other => Err(Error::Unexpected(other)),
     }
@@ -176,6 +183,13 @@ mod tests {
     async fn a_signature_is_named_in_printable_letters() {
         let scan = clamd("PONG\0", "stream: Eicar Test FOUND\0").await.scan(&[]).await;
         assert_eq!(scan, Scan::Infected("Eicar?Test".into()));
+    }
+
+    #[tokio::test]
+    async fn a_scan_that_ran_out_of_time_is_no_finding() {
+        let answer = "stream: Heuristics.Limits.Exceeded.MaxScanTime FOUND\0";
+        let scan = clamd("PONG\0", answer).await.scan(&[Bytes::from_static(b"x")]).await;
+        assert!(matches!(scan, Scan::Unavailable(_)), "{scan:?}");
     }
 
     #[tokio::test]

@@ -190,3 +190,9 @@ fn a_paused_system_says_so_and_an_orphaned_volume_fails_the_store() {
     fetched.orphan = Some("data-demo-store-1-0".to_owned());
     assert_eq!(told(&seen(&fetched, &[]), "StoreAvailable").1, "ShardMissing");
 }
+
+#[test]
+fn the_operators_own_secret_is_no_certificate_to_name() {
+    let wrong = wrong("hostname: mail.x.vn\ntls: {secretName: demo-tls}");
+    assert!(wrong[0].contains("demo-tls"), "{wrong:?}");
+}

@@ -70,6 +70,7 @@ pub fn validate(
             spec.hostname
         ));
     }
+    tls(fetched, &mut wrong);
     let token = token(fetched, random, &mut wrong);
     let gateway = gateway(fetched, &mut wrong);
     let store = store(fetched, &mut wrong);
@@ -105,6 +106,16 @@ pub fn validate(
 
 fn owner(fetched: &Fetched) -> Result<OwnerReference, ValidateError> {
     fetched.system.controller_owner_ref(&()).ok_or(ValidateError::Incomplete("uid"))
+}
+
+/// Where the operator writes what is served, the user's own key would be overwritten.
+fn tls(fetched: &Fetched, wrong: &mut Vec<String>) {
+    let served = fetched.name.tls();
+    if fetched.system.spec.tls.as_ref().is_some_and(|tls| tls.secret_name == served) {
+        wrong.push(format!(
+            "spec.tls.secretName: {served} is the operator's own Secret, give yours another name"
+        ));
+    }
 }
 
 fn token(fetched: &Fetched, random: [u8; 32], wrong: &mut Vec<String>) -> Option<Token> {

@@ -13,7 +13,7 @@ use std::{
 use futures::{SinkExt, StreamExt};
 use tokio::{
     net::{UnixListener, UnixStream},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::codec::Framed;
 
@@ -30,6 +30,8 @@ use crate::{
 
 /// Longest wait for a question: Cyrus writes it in one go.
 const READ_WITHIN: Duration = Duration::from_secs(5);
+/// Pause after a connection could not be accepted: there are too many open files.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What an answer rests on. Clones share it.
 #[derive(Clone)]
@@ -56,12 +58,17 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Answers until it is dropped.
-///
-/// # Errors
-/// The socket failed.
-pub async fn run(listener: UnixListener, authority: Authority) -> io::Result<()> {
+pub async fn run(listener: UnixListener, authority: Authority) {
     loop {
-        let (stream, _) = listener.accept().await?;
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            // No reason to end Cyrus.
+            Err(error) => {
+                tracing::warn!(%error, "a question about a log-in cannot be accepted");
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
         let authority = authority.clone();
         tokio::spawn(async move { authority.serve(stream).await });
     }

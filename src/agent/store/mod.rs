@@ -106,7 +106,7 @@ pub async fn run(
 
     let mut parts = JoinSet::new();
     parts.spawn(named("log", syslog::run(sockets.log, metrics.clone())));
-    parts.spawn(named("saslauthd", auth::run(sockets.auth, authority)));
+    parts.spawn(named("saslauthd", forever(auth::run(sockets.auth, authority))));
     parts.spawn(named(
         "http",
         http::serve(sockets.http, readiness.clone(), all, status, CancellationToken::new()),

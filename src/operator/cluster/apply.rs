@@ -113,7 +113,8 @@ impl Applier<'_> {
     ) -> Result<Option<K>, Error> {
         match result {
             Ok(applied) => Ok(Some(applied)),
-            Err(Error::Api(status)) => {
+            // Overload refuses nothing: it is like not reaching the server.
+            Err(Error::Api(status)) if !matches!(status.code, 429 | 503 | 504) => {
                 self.refused.push(format!("{} {}: {}", K::kind(&()), object.name_any(), status.message));
                 Ok(None)
             }

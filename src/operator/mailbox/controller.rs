@@ -88,7 +88,7 @@ impl Controller {
     /// Works until `shutdown`.
     ///
     /// # Errors
-    /// The watches ended.
+    /// The watches ended, or a task panicked.
     pub async fn run(mut self, namespace: Option<&str>, shutdown: CancellationToken) -> Result<(), Error> {
         let mut watches = seen::first(&self.client, namespace).ready_chunks(TURN);
         loop {
@@ -101,10 +101,10 @@ impl Controller {
                     }
                 }
                 Some(outcome) = self.tasks.join_next(), if !self.tasks.is_empty() => {
-                    self.come(outcome);
+                    self.come(outcome)?;
                     for _ in 0..TURN {
                         let Some(outcome) = self.tasks.try_join_next() else { break };
-                        self.come(outcome);
+                        self.come(outcome)?;
                     }
                 }
                 () = sleep_until(wake) => {}
@@ -117,12 +117,11 @@ impl Controller {
         }
     }
 
-    fn come(&mut self, outcome: Result<Outcome, tokio::task::JoinError>) {
-        match outcome {
-            Ok(outcome) => self.take(outcome),
-            // A task that panicked is a bug whose consequences are unknown; the next start reads everything anew.
-            Err(error) => tracing::error!(%error, "work beside the mailbox controller ended early"),
-        }
+    /// A task that panicked is a bug whose consequences are unknown (an issue that never ends would be the last one): the
+    /// next start reads everything anew.
+    fn come(&mut self, outcome: Result<Outcome, tokio::task::JoinError>) -> Result<(), Error> {
+        self.take(outcome?);
+        Ok(())
     }
 
     /// Starts everything that is due. Nothing is before all objects were listed.

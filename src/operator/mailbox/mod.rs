@@ -50,6 +50,9 @@ pub enum Error {
     /// The watches ended, which they never do by themselves.
     #[error("the watches of mailboxes ended")]
     WatchesEnded,
+    /// A task panicked.
+    #[error("work beside the controller of mailboxes ended early: {0}")]
+    Work(#[from] tokio::task::JoinError),
 }
 
 /// Serves mailboxes and domains until `shutdown`. Run it only while holding the operator's lease.
@@ -57,7 +60,7 @@ pub enum Error {
 /// `namespace` limits what is watched; counts go to `census` whenever they change.
 ///
 /// # Errors
-/// The watches ended by themselves.
+/// The watches ended by themselves, or a task panicked.
 pub async fn run(
     client: Client,
     namespace: Option<String>,

@@ -90,9 +90,10 @@ pub struct Tls {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Gateway {
-    /// Number of gateway pods.
+    /// Number of gateway pods. It can grow, not shrink: the queue of a gateway that goes may hold accepted mail.
     #[serde(default = "two")]
     #[schemars(range(min = 1, max = 50))]
+    #[x_kube(validation = ("self >= oldSelf", "the number of gateways cannot shrink: the queue of the last one may hold accepted mail"))]
     pub replicas: u32,
     /// The Service in front of the gateways.
     #[serde(default)]

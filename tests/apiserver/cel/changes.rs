@@ -14,6 +14,8 @@ async fn what_mail_is_stored_under_cannot_be_changed() {
         base(system(), json!({"store": {"shards": 2}})),
         vec![
             spec(&json!({"store": {"shards": 3}}), None),
+            spec(&json!({"gateway": {"replicas": 3}}), None),
+            spec(&json!({"gateway": {"replicas": 1}}), Some("the number of gateways cannot shrink")),
             spec(&json!({"store": {"shards": 1}}), Some("the number of shards cannot shrink")),
             // Leaving the field out means its default.
             spec(&json!({"store": null}), Some("the number of shards cannot shrink")),

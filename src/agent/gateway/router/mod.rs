@@ -2,9 +2,9 @@
 //!
 //! Messages come in from Postfix on a Unix socket and go out, as a stream, to the doors of the stores that their
 //! recipients live in; each recipient gets the reply of its own store. Postfix keeps a message until every recipient
-//! has a final answer, so the router holds nothing. It must not answer `250` unless a store did, and refuses
-//! permanently only an address that the loaded directory does not know in a domain of ours: it has gone since Postfix
-//! accepted it.
+//! has a final answer, so the router holds nothing. It must not answer `250` unless a store did, and refuses nothing for
+//! good itself: an address that is unknown here was known when Postfix accepted the message, and an object that was
+//! deleted by mistake is soon applied again. Until then its mail waits, as long as Postfix keeps mail.
 
 mod leg;
 mod session;

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     agent::directory::Found,
-    directory::{domain_of, fold},
+    directory::fold,
     names::ports,
     wire::{
         lmtp::{Command, Input, Param, ServerCodec},
@@ -202,13 +202,7 @@ fn find(router: &Router, to: &Bytes) -> Result<Found, Reply> {
         return Err(Reply::new(451, 3, 0, "the directory is not loaded yet"));
     }
     let address = std::str::from_utf8(to).ok().and_then(|to| fold(to).ok()).unwrap_or_default();
-    router.replica.find(&address).ok_or_else(|| {
-        if router.replica.has_domain(domain_of(&address)) {
-            Reply::new(550, 1, 1, "no such mailbox any more")
-        } else {
-            Reply::new(451, 4, 3, "this domain is not served here at the moment")
-        }
-    })
+    router.replica.find(&address).ok_or_else(|| Reply::new(451, 2, 1, "no such mailbox at the moment"))
 }
 
 /// Opens the way to a store, trying for a while.

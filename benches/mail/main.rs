@@ -27,7 +27,10 @@ fn main() {
     let want = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
     println!("| figure | value |\n|---|---|");
     if want("apply") {
-        world::run(async |world| apply::latency(world, 100).await);
+        world::run(async |world| {
+            bulk::apply_many(world, 100).await;
+            apply::latency(world, 100).await;
+        });
     }
     if want("bulk") {
         world::run(async |world| bulk::apply_many(world, 10_000).await);

@@ -47,6 +47,12 @@ const CENSUS_PAUSE: Duration = Duration::from_secs(1);
 
 type System = DeserializeGuard<MailSystem>;
 
+/// Pauses after a watch failed. All watches of a controller share them, and none is heard during one: after a restart of
+/// the API server each watch fails once, and with kube's own pauses (up to 30 s) nothing was reconciled for five minutes.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// See [`FIRST_PAUSE`].
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
 /// Runs the controller until `shutdown`, in `namespace` or everywhere; reconciliations that run are finished.
 pub async fn run(context: Context, namespace: Option<String>, shutdown: CancellationToken) {
     let client = context.client.clone();
@@ -73,6 +79,7 @@ pub async fn run(context: Context, namespace: Option<String>, shutdown: Cancella
             move |_| every(&by_class),
         )
         .reconcile_all_on(changes(census))
+        .trigger_backoff(pauses())
         .graceful_shutdown_on(shutdown.cancelled_owned())
         .run(reconcile, pause, Arc::new(context))
         .for_each(|result| async move {
@@ -82,6 +89,15 @@ pub async fn run(context: Context, namespace: Option<String>, shutdown: Cancella
             }
         })
         .await;
+}
+
+fn pauses() -> watcher::ExponentialBackoff {
+    backon::ExponentialBuilder::default()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .with_jitter()
+        .without_max_times()
+        .into()
 }
 
 fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams};
 use mail_operator::api::{MailDomain, Mailbox};
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 #[test]
-fn a_password_from_a_secret_is_used_and_its_change_takes_effect() {
+fn a_password_from_a_secret_is_used_its_change_takes_effect_and_its_loss_locks_nobody_out() {
     run(async |world| {
         let secret = unique("password");
         let set = |password: &str| {
@@ -29,6 +29,10 @@ fn a_password_from_a_secret_is_used_and_its_change_takes_effect() {
         })
         .await;
         assert!(imap::log_in(world, &an.address, "mật-khẩu-1").await.is_err());
+        world.api::<Secret>().delete(&secret, &DeleteParams::default()).await.unwrap();
+        let reason = world.condition::<Mailbox>(&an.name, "Ready", "False", Duration::from_mins(1)).await;
+        assert_eq!(reason, "SecretNotFound");
+        imap::log_in(world, &an.address, "mật-khẩu-2").await.expect("the last known password");
     });
 }
 

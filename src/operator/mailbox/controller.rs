@@ -17,10 +17,11 @@ use super::{
     agents::Agents,
     credentials,
     fold::Listings,
-    index::{Ask, Changes, Index, Key},
+    index::{Ask, Changes, Index, Key, Print},
     load,
     outcome::Outcome,
-    password, seen,
+    password::{NewPassword, PasswordError, Prints},
+    seen,
     statuses::{self, Statuses, Target},
     system_work::SystemWork,
     waiting::Waiting,
@@ -29,8 +30,10 @@ use crate::{names::SystemName, operator::cluster::events::Events};
 
 /// Events taken in one turn.
 const TURN: usize = 512;
-/// Passwords hashed at the same time: each takes a core for tens of milliseconds.
+/// Passwords hashed at the same time: each takes a core for tens of milliseconds, and 19 MiB.
 const HASHING: usize = 2;
+/// The same for passwords that replace others.
+const REHASHING: usize = 1;
 /// Secrets looked up or made at the same time.
 const ASKING: usize = 16;
 /// How long the watch of Secrets waits for directories to be read: with them known, nothing is hashed twice.
@@ -58,6 +61,9 @@ pub(super) struct Controller {
     pub passwords: usize,
     started: Instant,
     hashing: Arc<Semaphore>,
+    rehashing: Arc<Semaphore>,
+    /// Recognises the passwords that were hashed.
+    pub prints: Prints,
     asking: Arc<Semaphore>,
     census: watch::Sender<Census>,
 }
@@ -80,6 +86,8 @@ impl Controller {
             passwords: 0,
             started: Instant::now(),
             hashing: Arc::new(Semaphore::new(HASHING)),
+            rehashing: Arc::new(Semaphore::new(REHASHING)),
+            prints: Prints::default(),
             asking: Arc::new(Semaphore::new(ASKING)),
             census,
         }
@@ -206,17 +214,18 @@ impl Controller {
         });
     }
 
-    /// Hashes a password on a blocking thread.
-    pub fn hash(&mut self, key: Key, password: String, generated: bool, source: String) {
+    /// Hashes a password on a blocking thread. One that replaces another does not wait for those of new mailboxes.
+    pub fn hash(&mut self, key: Key, new: NewPassword, print: Option<Print>) {
         self.passwords += 1;
-        let places = self.hashing.clone();
+        let old = self.index.mailbox(&key).and_then(|mailbox| mailbox.password.credential.clone());
+        let places = if old.is_some() { self.rehashing.clone() } else { self.hashing.clone() };
         self.tasks.spawn(async move {
             let place = places.acquire().await;
-            let hashed =
-                tokio::task::spawn_blocking(move || password::credential(&password, generated, source));
-            let hashed = hashed.await;
+            let source = new.source.clone();
+            let hashed = tokio::task::spawn_blocking(move || new.credential(old.as_ref())).await;
             drop(place);
-            hashed.map_or(Outcome::Nothing, |result| Outcome::Hashed(key, result))
+            let hashed = hashed.unwrap_or_else(|error| Err(PasswordError::Hash(error.to_string())));
+            Outcome::Hashed(key, source, hashed.map(|credential| (credential, print)))
         });
     }
 

@@ -9,7 +9,7 @@ use super::{
     controller::{Controller, LATER},
     credentials::Found,
     dkim::{PublicKeys, Signer},
-    index::{Key, Login, LoginProblem},
+    index::{Key, Login, LoginProblem, Print},
     issue::{IssueError, Issued},
     load::Loaded,
     password::PasswordError,
@@ -23,8 +23,8 @@ pub(super) enum Outcome {
     Loaded(Arc<SystemName>, Box<str>, Result<Loaded, kube::Error>),
     /// What stands behind a password.
     Found(Key, Found),
-    /// A password was hashed.
-    Hashed(Key, Result<Credential, PasswordError>),
+    /// The password of this version of its Secret was hashed.
+    Hashed(Key, String, Result<(Credential, Option<Print>), PasswordError>),
     /// A directory was issued, for the system of this uid.
     Issued(Arc<SystemName>, Box<str>, Issued, Result<u64, IssueError>),
     /// Public keys of these signers.
@@ -50,12 +50,14 @@ impl Controller {
                     self.found(&key, found);
                 }
             }
-            Outcome::Hashed(key, hashed) => {
+            Outcome::Hashed(key, source, hashed) => {
                 self.passwords = self.passwords.saturating_sub(1);
                 match hashed {
-                    Ok(credential) => self.index.login_hashed(&key, credential),
+                    Ok((credential, print)) => self.index.login_hashed(&key, credential, print),
                     Err(error) => {
-                        self.index.login_problem(&key, LoginProblem::Refused(error.to_string().into()));
+                        let problem = LoginProblem::Refused(error.to_string().into());
+                        self.index.login_failed(&key, &source, problem);
+                        self.again(Target::Mailbox(key));
                     }
                 }
             }
@@ -171,7 +173,7 @@ impl Controller {
         match target {
             Target::Mailbox(key) => {
                 let refused = self.index.mailbox(key).is_some_and(|mailbox| {
-                    matches!(mailbox.login, Login::Problem(LoginProblem::Refused(_)) | Login::Asked)
+                    matches!(mailbox.password.login, Login::Problem(LoginProblem::Refused(_)) | Login::Asked)
                 });
                 if refused {
                     self.index.login_unknown(key);

@@ -1,9 +1,12 @@
 //! Passwords: making them, hashing them, and naming the version of the Secret that they came from. Pure but for
 //! randomness; hashing takes tens of milliseconds, so callers run it on a blocking thread.
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
-use aws_lc_rs::{digest, rand};
+use argon2::{
+    Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc::PasswordHash,
+};
+use aws_lc_rs::{digest, hmac, rand};
 
+use super::index::Print;
 use crate::directory::Credential;
 
 /// Letters and digits that are not taken for one another, 32 of them: five bits each.
@@ -20,6 +23,52 @@ pub enum PasswordError {
     /// The hash function refused the password: it is longer than 4 GiB, or memory ran out.
     #[error("the password cannot be hashed: {0}")]
     Hash(String),
+}
+
+/// A password that is to be hashed.
+pub struct NewPassword {
+    /// The password.
+    pub password: String,
+    /// Whether the Secret is a generated one.
+    pub generated: bool,
+    /// Names the version of the Secret.
+    pub source: String,
+}
+
+impl NewPassword {
+    /// Its credential: the hash of `old` if that is of the same password, else a new one.
+    ///
+    /// # Errors
+    /// See [`PasswordError`].
+    pub fn credential(self, old: Option<&Credential>) -> Result<Credential, PasswordError> {
+        if let Some(old) = old
+            && let Ok(hash) = PasswordHash::new(&old.hash)
+            && Argon2::default().verify_password(self.password.as_bytes(), &hash).is_ok()
+        {
+            return Ok(Credential { hash: old.hash.clone(), source: self.source });
+        }
+        credential(&self.password, self.generated, self.source)
+    }
+}
+
+/// Recognises passwords that this process saw before. What it gives is of no use to anybody else: the key lives and dies
+/// with the process.
+#[derive(Debug)]
+pub struct Prints(Option<hmac::Key>);
+
+impl Default for Prints {
+    fn default() -> Self {
+        Self(hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new()).ok())
+    }
+}
+
+impl Prints {
+    /// The print of `password`; none without random numbers.
+    #[must_use]
+    pub fn of(&self, password: &str) -> Option<Print> {
+        let mac = hmac::sign(self.0.as_ref()?, password.as_bytes());
+        mac.as_ref().first_chunk().copied()
+    }
 }
 
 /// A new password of 20 characters.
@@ -66,7 +115,6 @@ fn looks_generated(password: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use argon2::{PasswordVerifier, password_hash::phc::PasswordHash};
 
     fn verify(hash: &str, password: &str) -> bool {
         Argon2::default().verify_password(password.as_bytes(), &PasswordHash::new(hash).unwrap()).is_ok()
@@ -89,6 +137,23 @@ mod tests {
             assert!(credential.hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", credential.hash);
             assert!(verify(&credential.hash, "Mật khẩu"));
         }
+    }
+
+    #[test]
+    fn the_same_password_of_another_version_keeps_its_hash() {
+        let new = |password: &str, source: &str| NewPassword {
+            password: password.into(),
+            generated: false,
+            source: source.into(),
+        };
+        let old = new("one", "1").credential(None).unwrap();
+        let same = new("one", "2").credential(Some(&old)).unwrap();
+        assert_eq!((&*same.hash, &*same.source), (&*old.hash, "2"));
+        assert_ne!(new("two", "3").credential(Some(&old)).unwrap().hash, old.hash);
+        let prints = Prints::default();
+        assert_eq!(prints.of("one"), prints.of("one"));
+        assert_ne!(prints.of("one"), prints.of("two"));
+        assert_ne!(prints.of("one"), Prints::default().of("one"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{
     controller::Controller,
     credentials::{self, Found},
     index::{Ask, Key, LoginProblem, ObjectName},
+    password::NewPassword,
     seen::Change,
     statuses::Target,
 };
@@ -91,14 +92,13 @@ impl Controller {
         match found {
             // It is asked for again when the mailbox gets its address.
             Found::Password { .. } if self.index.listed_in(key).is_none() => self.index.login_unknown(key),
-            Found::Password { source, .. } if self.index.source(key) == Some(&*source) => {
-                self.index.login_confirmed(key);
-            }
             Found::Password { password, source, generated } => {
-                self.index.login_hashing(key, &source);
-                self.hash(key.clone(), password, generated, source);
+                let print = self.prints.of(&password);
+                if self.index.login_seen(key, &source, print) {
+                    self.hash(key.clone(), NewPassword { password, generated, source }, print);
+                }
             }
-            Found::Generated(credential) => self.index.login_hashed(key, credential),
+            Found::Generated(credential) => self.index.login_hashed(key, credential, None),
             Found::Problem(problem) => {
                 if matches!(problem, LoginProblem::Refused(_)) {
                     self.again(Target::Mailbox(key.clone()));

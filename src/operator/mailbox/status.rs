@@ -46,7 +46,7 @@ pub fn mailbox(
         reason: String::new(),
     };
     let old = if fact.published.since > 0 { vec![old] } else { Vec::new() };
-    let secret = match (&fact.secret, &mailbox.login) {
+    let secret = match (&fact.secret, &mailbox.password.login) {
         _ if verdict.system.is_none() => None,
         (Some(secret), _) => Some(secret.name.to_string()),
         (None, Login::Known) => Some(generated_secret(&key.name)),
@@ -63,7 +63,7 @@ pub fn mailbox(
 /// Whether nothing but the agents' answer is missing for `Ready`.
 #[must_use]
 pub fn in_order(mailbox: &Mailbox, verdict: &Verdict) -> bool {
-    verdict.problems.is_empty() && matches!(mailbox.login, Login::Known)
+    verdict.problems.is_empty() && matches!(mailbox.password.login, Login::Known)
 }
 
 fn mailbox_finding(key: &Key, mailbox: &Mailbox, verdict: &Verdict, progress: Progress) -> Finding {
@@ -72,7 +72,7 @@ fn mailbox_finding(key: &Key, mailbox: &Mailbox, verdict: &Verdict, progress: Pr
             verdict.problems.iter().map(|problem| message(problem, key, mailbox)).collect();
         return Finding::no("Ready", reason(first), messages.join(" "));
     }
-    if mailbox.login != Login::Known {
+    if mailbox.password.login != Login::Known {
         return Finding::unknown("Ready", "AwaitingCredentials", "The password is being prepared.");
     }
     match (progress, mailbox.fact.state) {
@@ -128,6 +128,9 @@ fn message(problem: &Problem, key: &Key, mailbox: &Mailbox) -> String {
         }
         Problem::Login(problem) => {
             let what = login_message(problem, key, mailbox);
+            if mailbox.password.credential.is_some() {
+                return format!("The last password that was known keeps working: {what}");
+            }
             format!("The mailbox receives mail, but nobody can log in: {what}")
         }
     }

@@ -77,7 +77,9 @@ impl Index {
                 && let Some(Entry::Mailbox(entry)) = existing.entries.get(&*address)
             {
                 mailbox.fact.shard = Some(mailbox.fact.shard.unwrap_or(entry.store));
-                mailbox.credential.clone_from(&entry.credential);
+                if mailbox.password.credential.is_none() {
+                    mailbox.password.credential.clone_from(&entry.credential);
+                }
             }
             self.changes.mailboxes.insert(key);
         }
@@ -139,7 +141,7 @@ impl Index {
             store: mailbox.fact.shard.unwrap_or_default(),
             state: mailbox.fact.state,
             quota: mailbox.fact.quota.unwrap_or(DEFAULT_QUOTA),
-            credential: mailbox.credential.clone().filter(|_| mailbox.login.may_serve()),
+            credential: mailbox.password.credential.clone(),
         }))
     }
 }

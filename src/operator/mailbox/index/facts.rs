@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     api::{self, MailboxState},
-    directory::{self, AddressError, Credential},
+    directory::{self, AddressError},
     names::SystemName,
     quantity,
 };
@@ -196,10 +196,8 @@ impl MailboxFact {
 pub struct Mailbox {
     /// The object.
     pub fact: MailboxFact,
-    /// The hash last made, with the version of the Secret it was made from.
-    pub credential: Option<Credential>,
-    /// Whether `credential` is that of the present Secret.
-    pub login: super::login::Login,
+    /// Its password.
+    pub password: super::login::Password,
 }
 
 /// A status in the API, in as few bytes as tell whether another one differs and since when it is what it is.

@@ -1,5 +1,8 @@
 //! How a mailbox comes by its password hash: the states between a Secret and a credential. Pure; the work that it asks
 //! for is done in `credentials`.
+//!
+//! A credential that was made once serves until another one is made or the mailbox goes: a Secret that is being hashed,
+//! was deleted or became unusable locks nobody out.
 
 use super::{Index, Key, SecretRef};
 use crate::directory::Credential;
@@ -16,18 +19,11 @@ pub enum Login {
     Hashing(Box<str>),
     /// The mailbox's credential is that of the present Secret.
     Known,
-    /// There is no password to check against.
+    /// The present Secret gives no password.
     Problem(LoginProblem),
 }
 
-impl Login {
-    /// Whether a credential that is there may be used: not one that is known to be of a former Secret.
-    pub(super) const fn may_serve(&self) -> bool {
-        matches!(self, Self::Known | Self::Unknown | Self::Asked)
-    }
-}
-
-/// Why nobody can log in to a mailbox.
+/// Why a Secret gives no password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoginProblem {
     /// The Secret does not exist.
@@ -40,6 +36,56 @@ pub enum LoginProblem {
     Conflict,
     /// The API server refused the Secret, with its words.
     Refused(Box<str>),
+}
+
+/// Tells whether two passwords are one, within this process: a mac whose key is never written down.
+pub type Print = [u8; 16];
+
+/// A password: what is known of its Secret, and the hash that serves.
+#[derive(Clone, Debug, Default)]
+pub struct Password {
+    /// The hash last made, with the version of the Secret it was made from.
+    pub credential: Option<Credential>,
+    /// Whether `credential` is that of the present Secret.
+    pub login: Login,
+    /// Print of the password of `credential`, once this process saw it.
+    print: Option<Print>,
+}
+
+impl Password {
+    /// Takes the version `source` of the Secret. Whether it must be hashed: not if it is hashed or being hashed, and not
+    /// if only its labels differ from what was hashed.
+    fn see(&mut self, source: &str, print: Option<Print>) -> bool {
+        if matches!(&self.login, Login::Hashing(under_way) if **under_way == *source) {
+            return false;
+        }
+        if let Some(credential) = &mut self.credential {
+            let same = print.is_some() && print == self.print;
+            if same || credential.source == source {
+                // A changed source alone is not worth an issue: it goes out with the next one.
+                source.clone_into(&mut credential.source);
+                (self.login, self.print) = (Login::Known, print);
+                return false;
+            }
+        }
+        self.login = Login::Hashing(source.into());
+        true
+    }
+
+    /// Takes a hash, unless it is of a version that is no longer wanted. Whether the directory's content differs.
+    fn hashed(&mut self, made: Credential, print: Option<Print>) -> Option<bool> {
+        let wanted = match &self.login {
+            Login::Hashing(source) => **source == *made.source,
+            // A generated password is hashed before its Secret is seen.
+            Login::Asked => true,
+            _ => false,
+        };
+        wanted.then(|| {
+            let changed = self.credential.as_ref().is_none_or(|old| old.hash != made.hash);
+            (self.credential, self.login, self.print) = (Some(made), Login::Known, print);
+            changed
+        })
+    }
 }
 
 /// Work for `credentials`: find or make the password of a mailbox.
@@ -56,34 +102,28 @@ pub struct Ask {
 }
 
 impl Index {
-    /// The source of the credential that this mailbox has, or of the hash under way.
-    #[must_use]
-    pub fn source(&self, key: &Key) -> Option<&str> {
-        let mailbox = self.mailboxes.get(key)?;
-        match &mailbox.login {
-            Login::Hashing(source) => Some(source),
-            _ => mailbox.credential.as_ref().map(|credential| credential.source.as_str()),
+    /// The present Secret is the version `source`, with a password of this print. Whether it must be hashed.
+    pub fn login_seen(&mut self, key: &Key, source: &str, print: Option<Print>) -> bool {
+        let Some(mailbox) = self.mailboxes.get_mut(key) else { return false };
+        let before = mailbox.password.login.clone();
+        let hash = mailbox.password.see(source, print);
+        if mailbox.password.login != before {
+            self.changes.mailboxes.insert(key.clone());
         }
+        hash
     }
 
-    /// The present Secret was found to be the one the credential, or the hash under way, is of.
-    pub fn login_confirmed(&mut self, key: &Key) {
-        if let Some(mailbox) = self.mailboxes.get_mut(key)
-            && !matches!(mailbox.login, Login::Hashing(_) | Login::Known)
-        {
-            mailbox.login = Login::Known;
-            self.touch_content(key);
-        }
-    }
-
-    /// The password of this version of the Secret is being hashed.
-    pub fn login_hashing(&mut self, key: &Key, source: &str) {
-        self.set_login(key, Login::Hashing(source.into()));
-    }
-
-    /// Nobody can log in, for this reason.
+    /// The Secret gives no password, for this reason.
     pub fn login_problem(&mut self, key: &Key, problem: LoginProblem) {
         self.set_login(key, Login::Problem(problem));
+    }
+
+    /// The version `source` of the Secret could not be hashed.
+    pub fn login_failed(&mut self, key: &Key, source: &str, problem: LoginProblem) {
+        let under_way = |login: &Login| matches!(login, Login::Hashing(version) if **version == *source);
+        if self.mailboxes.get(key).is_some_and(|mailbox| under_way(&mailbox.password.login)) {
+            self.login_problem(key, problem);
+        }
     }
 
     /// The Secret must be looked up again.
@@ -96,40 +136,34 @@ impl Index {
         let in_hand = |login: &Login| {
             matches!(login, Login::Asked | Login::Problem(LoginProblem::NotFound | LoginProblem::Refused(_)))
         };
-        if self.mailboxes.get(key).is_some_and(|mailbox| !in_hand(&mailbox.login)) {
+        if self.mailboxes.get(key).is_some_and(|mailbox| !in_hand(&mailbox.password.login)) {
             self.changes.mailboxes.insert(key.clone());
             self.login_unknown(key);
         }
     }
 
-    /// A hash is ready. One of a version that is no longer wanted is dropped.
-    pub fn login_hashed(&mut self, key: &Key, credential: Credential) {
-        let Some(mailbox) = self.mailboxes.get_mut(key) else { return };
-        let wanted = match &mailbox.login {
-            Login::Hashing(source) => **source == *credential.source,
-            // A generated password is hashed before its Secret is seen.
-            Login::Asked => true,
-            _ => false,
-        };
-        if wanted {
-            mailbox.credential = Some(credential);
-            mailbox.login = Login::Known;
-            self.touch_content(key);
+    /// A hash is ready, of a password of this print. One of a version that is no longer wanted is dropped.
+    pub fn login_hashed(&mut self, key: &Key, credential: Credential, print: Option<Print>) {
+        let mailbox = self.mailboxes.get_mut(key);
+        match mailbox.and_then(|mailbox| mailbox.password.hashed(credential, print)) {
+            Some(true) => self.touch_content(key),
+            Some(false) => drop(self.changes.mailboxes.insert(key.clone())),
+            None => {}
         }
     }
 
     /// Whether the answer to an [`Ask`] still matters.
     #[must_use]
     pub fn is_asked(&self, key: &Key) -> bool {
-        self.mailboxes.get(key).is_some_and(|mailbox| mailbox.login == Login::Asked)
+        self.mailboxes.get(key).is_some_and(|mailbox| mailbox.password.login == Login::Asked)
     }
 
     fn set_login(&mut self, key: &Key, login: Login) {
         if let Some(mailbox) = self.mailboxes.get_mut(key)
-            && mailbox.login != login
+            && mailbox.password.login != login
         {
-            mailbox.login = login;
-            self.touch_content(key);
+            mailbox.password.login = login;
+            self.changes.mailboxes.insert(key.clone());
         }
     }
 
@@ -142,11 +176,9 @@ impl Index {
         if !self.systems.get(&system).is_some_and(|system| system.loaded) {
             return;
         }
-        let Some(mailbox) = self.mailboxes.get_mut(key).filter(|mailbox| mailbox.login == Login::Unknown)
-        else {
-            return;
-        };
-        mailbox.login = Login::Asked;
+        let unknown = |mailbox: &&mut super::Mailbox| mailbox.password.login == Login::Unknown;
+        let Some(mailbox) = self.mailboxes.get_mut(key).filter(unknown) else { return };
+        mailbox.password.login = Login::Asked;
         self.changes.asks.push(Ask {
             mailbox: key.clone(),
             uid: mailbox.fact.meta.uid.clone(),

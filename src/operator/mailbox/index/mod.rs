@@ -21,7 +21,7 @@ pub use directory::System;
 pub use facts::{
     DomainFact, Key, Mailbox, MailboxFact, Meta, ObjectName, Published, SecretRef, SystemFact, digest,
 };
-pub use login::{Ask, Login, LoginProblem};
+pub use login::{Ask, Login, LoginProblem, Password, Print};
 pub use placement::Obstacle;
 pub use verdict::{Problem, Verdict};
 
@@ -162,13 +162,15 @@ impl Index {
             }
             return;
         }
-        let keep = same_object && old.fact.secret == fact.secret;
-        let credential = old.credential.take().filter(|_| keep);
-        let login = if keep { std::mem::take(&mut old.login) } else { Login::Unknown };
+        // Another owner's password is not kept.
+        let mut password = if same_object { std::mem::take(&mut old.password) } else { Password::default() };
+        if old.fact.secret != fact.secret {
+            password.login = Login::Unknown;
+        }
         self.remove_mailbox(key);
         self.insert_mailbox(key, fact);
         if let Some(mailbox) = self.mailboxes.get_mut(key) {
-            (mailbox.credential, mailbox.login) = (credential, login);
+            mailbox.password = password;
         }
     }
 
@@ -189,7 +191,7 @@ impl Index {
             let name = ObjectName::new(&key.namespace, &secret.name);
             self.by_secret.entry(name).or_default().push(key.clone());
         }
-        self.mailboxes.insert(key.clone(), Mailbox { fact, credential: None, login: Login::Unknown });
+        self.mailboxes.insert(key.clone(), Mailbox { fact, password: Password::default() });
     }
 
     /// A Mailbox is gone.

@@ -119,8 +119,7 @@ fn what_an_existing_directory_says_of_shard_and_password_is_kept() {
     let entries = [("an@x.vn".to_owned(), Entry::Mailbox(entry))].into();
     index.load(&name, Some(Existing { shards: 4, entries }));
     index.settle();
-    assert_eq!(index.source(&key(0)), Some("v1"));
-    index.login_confirmed(&key(0));
+    assert!(!index.login_seen(&key(0), "v1", None), "it is hashed already");
     index.settle();
     let compiled = index.compile(&name).unwrap();
     assert_eq!(compiled.count, 1, "one entry needs one shard");
@@ -133,11 +132,81 @@ fn a_hash_of_a_former_secret_is_dropped() {
     let (mut index, _) = served();
     index.apply_mailbox(&key(0), mailbox(0, "an@x.vn", &[]));
     index.settle();
-    index.login_hashing(&key(0), "v2");
-    index.login_hashed(&key(0), Credential { hash: "old".into(), source: "v1".into() });
-    assert_eq!(index.mailbox(&key(0)).unwrap().credential, None);
-    index.login_hashed(&key(0), Credential { hash: "new".into(), source: "v2".into() });
-    assert_eq!(index.mailbox(&key(0)).unwrap().login, Login::Known);
+    assert!(index.login_seen(&key(0), "v1", None) && index.login_seen(&key(0), "v2", None));
+    index.login_hashed(&key(0), credential("old", "v1"), None);
+    assert_eq!(index.mailbox(&key(0)).unwrap().password.credential, None);
+    index.login_hashed(&key(0), credential("new", "v2"), None);
+    assert_eq!(index.mailbox(&key(0)).unwrap().password.login, Login::Known);
+}
+
+fn credential(hash: &str, source: &str) -> Credential {
+    Credential { hash: hash.into(), source: source.into() }
+}
+
+/// A mailbox whose password of print 1 was hashed from the version `v1` of its Secret, and compiled.
+fn with_password() -> (Index, Arc<SystemName>) {
+    let (mut index, name) = served();
+    index.apply_mailbox(&key(0), mailbox(0, "an@x.vn", &[]));
+    index.settle();
+    assert!(index.login_seen(&key(0), "v1", Some([1; 16])));
+    index.login_hashed(&key(0), credential("h1", "v1"), Some([1; 16]));
+    assert_eq!(hash(&mut index, &name).as_deref(), Some("h1"));
+    (index, name)
+}
+
+/// The hash that the directory has of the mailbox, issued anew.
+fn hash(index: &mut Index, name: &SystemName) -> Option<String> {
+    index.settle();
+    index.rewrite(name);
+    let compiled = index.compile(name).unwrap();
+    let Entry::Mailbox(entry) = &compiled.shards[0].1.entries["an@x.vn"] else { panic!("no mailbox") };
+    entry.credential.as_ref().map(|credential| credential.hash.clone())
+}
+
+#[test]
+fn a_secret_whose_labels_alone_changed_is_not_hashed_and_nothing_is_issued() {
+    let (mut index, name) = with_password();
+    assert!(!index.login_seen(&key(0), "v2", Some([1; 16])));
+    index.settle();
+    assert!(!index.system(&name).unwrap().is_dirty());
+    assert_eq!(index.mailbox(&key(0)).unwrap().password.login, Login::Known);
+    // After a restart the old hash turns out to fit the new version.
+    assert!(index.login_seen(&key(0), "v3", None));
+    index.login_hashed(&key(0), credential("h1", "v3"), Some([1; 16]));
+    index.settle();
+    assert!(!index.system(&name).unwrap().is_dirty());
+}
+
+#[test]
+fn the_old_hash_serves_until_the_new_one_is_made_and_when_the_secret_is_of_no_use() {
+    let (mut index, name) = with_password();
+    assert!(index.login_seen(&key(0), "v2", Some([2; 16])));
+    assert_eq!(hash(&mut index, &name).as_deref(), Some("h1"));
+    index.login_hashed(&key(0), credential("h2", "v2"), Some([2; 16]));
+    assert!(index.system(&name).unwrap().is_dirty());
+    assert_eq!(hash(&mut index, &name).as_deref(), Some("h2"));
+    for problem in [LoginProblem::NotFound, LoginProblem::KeyMissing, LoginProblem::Empty] {
+        index.login_problem(&key(0), problem.clone());
+        assert_eq!(hash(&mut index, &name).as_deref(), Some("h2"));
+        assert_eq!(index.verdict(&key(0)).unwrap().problems, [Problem::Login(problem)]);
+    }
+    // Another Secret that is not there yet, and then another owner.
+    let other = Some(Box::new(SecretRef { name: "s".into(), key: "password".into() }));
+    index.apply_mailbox(&key(0), MailboxFact { secret: other.clone(), ..mailbox(0, "an@x.vn", &[]) });
+    assert_eq!(hash(&mut index, &name).as_deref(), Some("h2"));
+    index.apply_mailbox(&key(0), MailboxFact { meta: meta(0, 1), ..mailbox(0, "an@x.vn", &[]) });
+    assert_eq!(hash(&mut index, &name), None);
+}
+
+#[test]
+fn a_version_that_cannot_be_hashed_is_told_unless_a_newer_one_came() {
+    let (mut index, _) = with_password();
+    let failure = || LoginProblem::Refused("no memory".into());
+    assert!(index.login_seen(&key(0), "v2", Some([2; 16])) && index.login_seen(&key(0), "v3", Some([3; 16])));
+    index.login_failed(&key(0), "v2", failure());
+    assert_eq!(index.verdict(&key(0)).unwrap().problems, []);
+    index.login_failed(&key(0), "v3", failure());
+    assert_eq!(index.verdict(&key(0)).unwrap().problems, [Problem::Login(failure())]);
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub enum Problem {
     AliasConflict(Arc<str>, Key),
     /// The domain of this alias is not served by the same system for this namespace.
     AliasDomain(Arc<str>),
-    /// Nobody can log in.
+    /// The Secret gives no password.
     Login(LoginProblem),
     /// The quota cannot be read.
     Quota,
@@ -83,7 +83,7 @@ impl Index {
             _ => {}
         }
         let mut problems = Vec::new();
-        if let Login::Problem(problem) = &mailbox.login {
+        if let Login::Problem(problem) = &mailbox.password.login {
             problems.push(Problem::Login(problem.clone()));
         }
         if mailbox.fact.quota.is_none() {

@@ -19,7 +19,7 @@
 //! without the API server; nothing unscanned is delivered unless that was chosen; deleting an object never destroys
 //! mail by itself; status tells the truth.
 //!
-//! [`api`], [`directory`], [`wire`], [`operator::desired`] and [`operator::config`] are pure: they import neither a
+//! [`api`], [`directory`], [`signing`], [`wire`], [`operator::desired`] and [`operator::config`] are pure: they import neither a
 //! client nor a socket.
 
 pub mod agent;
@@ -33,5 +33,6 @@ pub mod names;
 pub mod operator;
 pub mod quantity;
 pub mod shutdown;
+pub mod signing;
 pub mod telemetry;
 pub mod wire;

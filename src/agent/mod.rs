@@ -1,8 +1,9 @@
 //! Everything that runs beside a mail daemon.
 //!
 //! [`settings`] come from the environment; the [`directory`] is followed and kept; [`sockets`] answer what daemons ask
-//! from it; [`gateway`] and [`store`] are the two agents.
+//! from it; [`gateway`], [`store`] and [`antispam`] are the agents.
 
+pub mod antispam;
 pub mod directory;
 pub mod gateway;
 pub mod settings;

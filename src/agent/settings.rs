@@ -87,6 +87,17 @@ pub struct StoreSettings {
     pub data_dir: PathBuf,
 }
 
+/// What the agent beside Rspamd is told.
+#[derive(Args, Clone, Debug)]
+pub struct AntispamSettings {
+    /// What every agent is told.
+    #[command(flatten)]
+    pub common: Common,
+    /// Folder in which Rspamd finds the keys.
+    #[arg(long, default_value = "/etc/dkim")]
+    pub keys_dir: PathBuf,
+}
+
 /// A value of the custom resource by the name it has there.
 fn by_name<T: DeserializeOwned>(name: &str) -> Result<T, serde_json::Error> {
     serde_json::from_value(serde_json::Value::String(name.to_owned()))

@@ -104,7 +104,7 @@ pub struct MailDomainStatus {
     /// The records to publish in the DNS.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dns_records: Vec<DnsRecord>,
-    /// `Ready`: the system's agents accept mail for the domain. `DkimKeyAvailable`: outgoing mail can be signed.
+    /// `Ready`: the system's agents accept mail for the domain. `DkimKeyAvailable`: outgoing mail is signed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "super::schema::conditions")]
     pub conditions: Vec<Condition>,

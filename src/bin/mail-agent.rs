@@ -1,13 +1,14 @@
-//! The agent beside a mail daemon: `gateway` serves Postfix and nginx, `store` runs Cyrus.
+//! The agent beside a mail daemon: `gateway` serves Postfix and nginx, `store` runs Cyrus, `antispam` gives Rspamd keys.
 
 use std::{io, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use mail_operator::{
     agent::{
+        antispam,
         directory::{Disk, Replica, follow, in_cluster},
         gateway,
-        settings::{Common, GatewaySettings, StoreSettings},
+        settings::{AntispamSettings, Common, GatewaySettings, StoreSettings},
         store,
     },
     shutdown, telemetry,
@@ -30,6 +31,8 @@ enum Agent {
     Gateway(Box<GatewaySettings>),
     /// The agent of a store pod.
     Store(Box<StoreSettings>),
+    /// The agent of an anti-spam pod.
+    Antispam(Box<AntispamSettings>),
 }
 
 #[derive(thiserror::Error, Debug)]
@@ -40,6 +43,8 @@ enum Error {
     Gateway(#[from] gateway::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
+    #[error(transparent)]
+    Antispam(#[from] antispam::Error),
 }
 
 #[tokio::main]
@@ -66,6 +71,7 @@ async fn run(agent: Agent) -> Result<(), Error> {
             let replica = directory(&settings.common, &settings.data_dir, &shutdown)?;
             store::run(*settings, replica, shutdown).await?;
         }
+        Agent::Antispam(settings) => antispam::run(*settings, in_cluster(), shutdown).await?,
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! An agent without its daemon: the real replica of the directory, fed with the rights of the gateway's service account,
-//! answering `/status` at an address of the loopback that a pod object names.
+//! Agents without their daemons: the real replica of the directory, fed with the rights of the gateway's service account,
+//! answering `/status` at an address of the loopback that a pod object names; and the whole agent of an anti-spam pod.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, path::Path, time::Duration};
 
 use argon2::{Argon2, PasswordVerifier, password_hash::phc::PasswordHash};
 use axum::{Json, Router, routing::get};
@@ -11,16 +11,50 @@ use kube::{
     api::{Patch, PatchParams, PostParams},
 };
 use mail_operator::{
-    agent::directory::Replica,
+    agent::{
+        antispam,
+        directory::Replica,
+        settings::{AntispamSettings, Common},
+    },
     directory::{CONTENT, ISSUED, decode_index, decode_shard},
     names::SystemName,
 };
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::TestApi;
 
-/// Starts a gateway and a store of shard 0 of the system `demo`, both at `ip`, and gives what they hold.
+/// Starts a gateway and a store of shard 0 of the system `demo`, both at `ip`, and an anti-spam pod, and gives what the
+/// first two hold.
 pub async fn start(api: &TestApi, ip: &str) -> Replica {
+    let replica = start_without_antispam(api, ip).await;
+    let (folder, beside) = (
+        tempfile::tempdir().unwrap(),
+        format!("{}.2", ip.strip_suffix(".1").expect("an address that ends in 1")),
+    );
+    antispam(api, &beside, folder.path()).await;
+    std::mem::forget(folder);
+    replica
+}
+
+/// Starts the agent of an anti-spam pod at `ip`, which writes its files into `folder`.
+pub async fn antispam(api: &TestApi, ip: &str, folder: &Path) {
+    let address = (ip.parse::<IpAddr>().unwrap(), mail_operator::names::ports::HTTP).into();
+    let common = Common {
+        pod_name: "demo-antispam".to_owned(),
+        pod_namespace: api.namespace.clone(),
+        mail_system: "demo".to_owned(),
+        mail_hostname: "mail.x.vn".to_owned(),
+        http_address: address,
+    };
+    let settings = AntispamSettings { common, keys_dir: folder.to_owned() };
+    let client = api.as_service_account(&api.namespace, "demo-antispam");
+    tokio::spawn(antispam::run(settings, async { client }, CancellationToken::new()));
+    pod(api, &format!("demo-antispam-{ip}"), &json!({"app.kubernetes.io/component": "antispam"}), ip).await;
+}
+
+/// [`start`] but for the anti-spam pod.
+pub async fn start_without_antispam(api: &TestApi, ip: &str) -> Replica {
     let replica = Replica::new(SystemName::new(&api.namespace, "demo"));
     let said = replica.clone();
     let status = get(async move || Json(json!({"directory": said.issued()})));

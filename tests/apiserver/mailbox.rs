@@ -8,7 +8,7 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams},
 };
 use mail_operator::{
-    api::{MailDomain, Mailbox},
+    api::{MailDomain, MailDomainStatus, Mailbox},
     conditions,
 };
 use serde_json::{Value, json};
@@ -86,20 +86,18 @@ async fn a_mailbox_converges_when_its_system_appears_and_a_restart_writes_nothin
     assert_eq!(replica.find("a@x.vn").unwrap().address, "an@x.vn");
 
     let domain = async || domains(&api).get("x").await.unwrap().status.unwrap_or_default();
-    let status = eventually(domain, |status| {
-        conditions::is_true(&status.conditions, "Ready")
-            && status.dns_records.len() == 4
-            && status.mailboxes == 1
-    });
-    let status = status.await;
-    assert!(conditions::is_true(&status.conditions, "DkimKeyAvailable"));
+    let settled = |status: &MailDomainStatus| {
+        ["Ready", "DkimKeyAvailable"].iter().all(|type_| conditions::is_true(&status.conditions, type_))
+    };
+    let counted = |status: &MailDomainStatus| status.dns_records.len() == 4 && status.mailboxes == 1;
+    eventually(domain, |status| settled(status) && counted(status)).await;
     let map = secrets(&api).get("demo-dkim").await.unwrap().data.unwrap();
     assert_eq!(map["selectors.map"].0, b"x.vn mail\n");
 
     // A second domain adds its key and leaves the first one as it is.
     put(&api, "MailDomain", "z", json!({"domain": "z.vn", "system": {"name": "demo"}})).await;
     let other = async || domains(&api).get("z").await.unwrap().status.unwrap_or_default();
-    eventually(other, |status| conditions::is_true(&status.conditions, "Ready")).await;
+    eventually(other, settled).await;
     let both = secrets(&api).get("demo-dkim").await.unwrap().data.unwrap();
     assert_eq!(both["selectors.map"].0, b"x.vn mail\nz.vn mail\n");
     assert_eq!(both["x.vn.mail.key"], map["x.vn.mail.key"]);

@@ -11,5 +11,6 @@ mod lease;
 mod mailbox;
 mod operator;
 mod rbac;
+mod signing;
 mod system;
 mod tls;

@@ -11,6 +11,7 @@ mod world;
 
 mod control_plane;
 mod delivery;
+mod dkim;
 mod faults;
 mod objects;
 mod refusals;

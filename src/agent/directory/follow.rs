@@ -15,18 +15,13 @@ use kube::{
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::{
-    Disk, Replica,
-    keeper::{Keeper, Part},
-};
+use super::{Disk, Replica, keeper::Keeper};
 use crate::names::SystemName;
 
 /// A watch is opened anew this often, in seconds: a connection that died silently is noticed then.
 const WATCH_SECONDS: u32 = 30;
 /// Longest pause between attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-type Seen = (Part, Option<Secret>);
 
 /// Starts following the directory of `system` as soon as there is a `client`, see [`in_cluster`]; what `disk` has is held
 /// when this returns. Ends at `shutdown`. Must be called within a runtime.
@@ -53,7 +48,7 @@ async fn run(system: SystemName, mut keeper: Keeper, client: impl Future<Output 
         watches.retain(|part, _| parts.contains(part));
         for part in parts {
             watches.entry(part).or_insert_with(|| {
-                let watch = watch(secrets.clone(), part, part.secret(&system), seen.clone());
+                let watch = watch_secret(secrets.clone(), part, part.secret(&system), seen.clone());
                 AbortOnDropHandle::new(tokio::spawn(watch))
             });
         }
@@ -71,7 +66,13 @@ async fn run(system: SystemName, mut keeper: Keeper, client: impl Future<Output 
     }
 }
 
-async fn watch(secrets: Api<Secret>, part: Part, name: String, seen: mpsc::Sender<Seen>) {
+/// Sends the Secret `name` each time that it is seen, with `tag`; `None` if it is not there. Ends when nobody listens.
+pub(crate) async fn watch_secret<T: Copy>(
+    secrets: Api<Secret>,
+    tag: T,
+    name: String,
+    seen: mpsc::Sender<(T, Option<Secret>)>,
+) {
     let config = watcher::Config::default().fields(&format!("metadata.name={name}")).timeout(WATCH_SECONDS);
     // `Init` opens each try and would set the pauses back to the shortest, so that they never grew.
     let news = |event: &watcher::Result<_>| std::future::ready(!matches!(event, Ok(watcher::Event::Init)));
@@ -92,7 +93,7 @@ async fn watch(secrets: Api<Secret>, part: Part, name: String, seen: mpsc::Sende
                 continue;
             }
         };
-        if seen.send((part, secret)).await.is_err() {
+        if seen.send((tag, secret)).await.is_err() {
             return;
         }
     }

@@ -11,6 +11,7 @@ mod replica;
 mod state;
 
 pub use disk::Disk;
+pub(crate) use follow::watch_secret;
 pub use follow::{follow, in_cluster};
 pub use replica::{Found, Replica};
 pub use state::Offer;

@@ -34,6 +34,8 @@ pub async fn apply(client: &Client, namespace: &str, desired: Desired) -> Result
         internal,
         tls,
         accounts,
+        signing_role,
+        signing_binding,
         configuration,
         policies,
         services,
@@ -50,6 +52,8 @@ pub async fn apply(client: &Client, namespace: &str, desired: Desired) -> Result
     }
     to.apply(&tls).await?;
     to.all(&accounts).await?;
+    to.apply(&signing_role).await?;
+    to.apply(&signing_binding).await?;
     let Configuration { postfix, nginx, cyrus, rspamd, clamav, valkey } = configuration;
     to.all(&[postfix, nginx, cyrus, rspamd, clamav, valkey]).await?;
     to.all(&policies).await?;

@@ -1,6 +1,9 @@
-//! The Rspamd Deployment. Pure.
+//! The Rspamd Deployment: Rspamd, and the agent that gives it the DKIM keys. Pure.
 
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Container};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Container, PodSpec},
+};
 
 use super::{configuration::Hashes, pod, volumes, workload};
 use crate::{
@@ -19,17 +22,38 @@ pub fn deployment(v: &Validated, hashes: &Hashes) -> Deployment {
         volumes::scratch("run"),
         volumes::scratch("tmp"),
         volumes::config_volume("config", v.name.config("rspamd")),
-        volumes::secret_volume("internal", v.name.internal(), false),
-        // Made when there is a domain; until then nothing is signed.
-        volumes::secret_volume("dkim", v.name.dkim(), true),
+        volumes::secret_volume("internal", v.name.internal()),
+        volumes::memory("dkim"),
     ];
-    let spec = pod::in_group(pod::pod(v, component, vec![rspamd(v)], all), RSPAMD);
+    // Rspamd reads the keys as their group.
+    let spec = PodSpec {
+        automount_service_account_token: Some(true),
+        service_account_name: Some(v.name.component(component)),
+        init_containers: Some(vec![agent(v)]),
+        ..pod::in_group(pod::pod(v, component, vec![rspamd(v)], all), RSPAMD)
+    };
     workload::deployment(
         pod::meta(v, v.name.component(component), Some(component)),
         pod::selector(v, component),
         v.antispam.replicas,
         pod::template(pod::labels(v, component), hashes.antispam.clone(), spec),
     )
+}
+
+/// It is there before Rspamd: without keys mail would leave unsigned.
+fn agent(v: &Validated) -> Container {
+    Container {
+        command: Some(["mail-agent", "antispam"].map(str::to_owned).into()),
+        env: Some(pod::agent_env(v, Vec::new())),
+        ports: Some(vec![pod::port("http", ports::HTTP)]),
+        restart_policy: Some("Always".to_owned()),
+        startup_probe: Some(pod::ask_agent("/readyz", 1, 600)),
+        readiness_probe: Some(pod::ask_agent("/readyz", 5, 2)),
+        liveness_probe: Some(pod::ask_agent("/healthz", 10, 6)),
+        resources: Some(pod::resources(None, "10m", "32Mi", "128Mi")),
+        volume_mounts: Some(vec![volumes::mount("dkim", "/etc/dkim")]),
+        ..pod::container("agent", &v.images.operator, pod::AGENT)
+    }
 }
 
 fn rspamd(v: &Validated) -> Container {

@@ -17,9 +17,7 @@ const SIGNATURES: &str = "/var/lib/clamav";
 pub fn deployment(v: &Validated, hashes: &Hashes) -> Deployment {
     let component = Component::Antivirus;
     let (signatures, containers) = match &v.antivirus.signatures {
-        Signatures::Secret(name) => {
-            (volumes::secret_volume("signatures", name.clone(), false), vec![clamd(v)])
-        }
+        Signatures::Secret(name) => (volumes::secret_volume("signatures", name.clone()), vec![clamd(v)]),
         Signatures::Mirrors(_) => (volumes::scratch("signatures"), vec![clamd(v), freshclam(v)]),
     };
     let all =

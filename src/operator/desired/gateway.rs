@@ -14,9 +14,6 @@ use crate::{
     operator::system::validated::{Validated, Volume},
 };
 
-/// User of the agent.
-const AGENT: i64 = 65_532;
-
 /// The gateways, each with its queue on a volume like `queue`.
 pub fn stateful_set(v: &Validated, queue: &Volume, hashes: &Hashes) -> StatefulSet {
     let component = Component::Gateway;
@@ -27,8 +24,8 @@ pub fn stateful_set(v: &Validated, queue: &Volume, hashes: &Hashes) -> StatefulS
         volumes::scratch("nginx-tmp"),
         volumes::config_volume("postfix-config", v.name.config("postfix")),
         volumes::config_volume("nginx-config", v.name.config("nginx")),
-        volumes::secret_volume("tls", v.name.tls(), false),
-        volumes::secret_volume("internal", v.name.internal(), false),
+        volumes::secret_volume("tls", v.name.tls()),
+        volumes::secret_volume("internal", v.name.internal()),
     ];
     let spec = PodSpec {
         automount_service_account_token: Some(true),
@@ -81,7 +78,7 @@ fn agent(v: &Validated) -> Container {
             volumes::mount_read_only("tls", "/etc/tls"),
             volumes::mount_read_only("internal", "/etc/internal"),
         ]),
-        ..pod::container("agent", &v.images.operator, AGENT)
+        ..pod::container("agent", &v.images.operator, pod::AGENT)
     }
 }
 

@@ -25,6 +25,7 @@ use k8s_openapi::api::{
     core::v1::{Secret, Service, ServiceAccount},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
+    rbac::v1::{Role, RoleBinding},
 };
 
 use super::system::validated::Validated;
@@ -39,6 +40,10 @@ pub struct Desired {
     pub tls: Secret,
     /// Accounts of the agents.
     pub accounts: Vec<ServiceAccount>,
+    /// What the agents beside Rspamd may read.
+    pub signing_role: Role,
+    /// Who holds that role.
+    pub signing_binding: RoleBinding,
     /// The daemons' files.
     pub configuration: Configuration,
     /// Who may talk to whom.
@@ -76,7 +81,11 @@ pub fn desired(v: &Validated) -> Desired {
     Desired {
         internal: secrets::internal(v),
         tls: secrets::tls(v),
-        accounts: [Component::Gateway, Component::Store].map(|c| accounts::account(v, c)).into(),
+        accounts: [Component::Gateway, Component::Store, Component::Antispam]
+            .map(|c| accounts::account(v, c))
+            .into(),
+        signing_role: accounts::signing_role(v),
+        signing_binding: accounts::signing_binding(v),
         policies: Component::ALL.map(|component| network::policy(v, component)).into(),
         services,
         budgets: Component::ALL.map(|component| disruption::budget(v, component)).into(),

@@ -1,7 +1,7 @@
 //! Network policies: exactly the arrows between the parts. Pure.
 //!
 //! ```text
-//!  world ─▶ gateway ─▶ antispam ─▶ cache          agents (gateway, store) ─▶ API server
+//!  world ─▶ gateway ─▶ antispam ─▶ cache          agents (gateway, store, antispam) ─▶ API server
 //!              │  └──▶ antivirus ─▶ world (signatures)
 //!              ├─────▶ store ─▶ gateway (mail that Sieve sends)
 //!              └─────▶ world (mail)
@@ -50,8 +50,8 @@ pub fn policy(v: &Validated, component: Component) -> NetworkPolicy {
             (vec![from(Component::Gateway, &STORE_PORTS), observers()], out)
         }
         Component::Antispam => {
-            let out = vec![dns(), to(Component::Cache, &[ports::CACHE])];
-            (vec![from(Component::Gateway, &[ports::ANTISPAM])], out)
+            let out = vec![dns(), to(Component::Cache, &[ports::CACHE]), egress(None, tcp(&API_SERVER))];
+            (vec![from(Component::Gateway, &[ports::ANTISPAM]), observers()], out)
         }
         Component::Antivirus => {
             let out = match v.antivirus.signatures {

@@ -196,6 +196,9 @@ pub fn env_field(name: &str, path: &str) -> EnvVar {
     EnvVar { name: name.to_owned(), value: None, value_from: Some(source) }
 }
 
+/// User of an agent that runs beside a daemon.
+pub const AGENT: i64 = 65_532;
+
 /// What every agent is told.
 pub fn agent_env(v: &Validated, own: Vec<EnvVar>) -> Vec<EnvVar> {
     let mut all = vec![

@@ -24,18 +24,23 @@ pub fn scratch(name: &str) -> Volume {
     Volume { name: name.to_owned(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() }
 }
 
+/// A folder in memory that lives as long as the pod, for what must not be on a disk.
+pub fn memory(name: &str) -> Volume {
+    let source = EmptyDirVolumeSource { medium: Some("Memory".to_owned()), size_limit: None };
+    Volume { name: name.to_owned(), empty_dir: Some(source), ..Volume::default() }
+}
+
 /// The files in a ConfigMap.
 pub fn config_volume(name: &str, config_map: String) -> Volume {
     let source = ConfigMapVolumeSource { name: config_map, ..ConfigMapVolumeSource::default() };
     Volume { name: name.to_owned(), config_map: Some(source), ..Volume::default() }
 }
 
-/// The files in a Secret, readable by every user in the pod; the pod starts without them if they are `optional`.
-pub fn secret_volume(name: &str, secret: String, optional: bool) -> Volume {
+/// The files in a Secret, readable by every user in the pod.
+pub fn secret_volume(name: &str, secret: String) -> Volume {
     let source = SecretVolumeSource {
         secret_name: Some(secret),
         default_mode: Some(0o444),
-        optional: optional.then_some(true),
         ..SecretVolumeSource::default()
     };
     Volume { name: name.to_owned(), secret: Some(source), ..Volume::default() }

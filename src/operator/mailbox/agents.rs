@@ -21,13 +21,24 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Largest answer that is read.
 const LARGEST: usize = 1 << 20;
 
+/// What an agent runs beside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// Postfix and nginx.
+    Gateway,
+    /// Cyrus of this shard.
+    Store(u32),
+    /// Rspamd.
+    Antispam,
+}
+
 /// A pod with an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentPod {
     /// Its system.
     pub system: SystemName,
-    /// The store shard it serves; `None` for a gateway.
-    pub shard: Option<u32>,
+    /// What it runs beside.
+    pub beside: Beside,
     /// Where it answers; `None` while it has no address.
     pub ip: Option<String>,
     /// Whether it is in service.
@@ -40,15 +51,19 @@ impl AgentPod {
     pub fn of(pod: &Pod) -> Option<Self> {
         let label = |name: &str| pod.labels().get(name).map(String::as_str);
         let component = label("app.kubernetes.io/component")?;
-        let store = component == Component::Store.as_str();
-        if pod.metadata.deletion_timestamp.is_some() || !(store || component == Component::Gateway.as_str()) {
-            return None;
-        }
+        let is = |other: Component| component == other.as_str();
+        let beside = match () {
+            () if pod.metadata.deletion_timestamp.is_some() => return None,
+            () if is(Component::Gateway) => Beside::Gateway,
+            () if is(Component::Store) => Beside::Store(label(SHARD_LABEL)?.parse().ok()?),
+            () if is(Component::Antispam) => Beside::Antispam,
+            () => return None,
+        };
         let status = pod.status.as_ref();
         let conditions = status.and_then(|status| status.conditions.as_ref());
         Some(Self {
             system: SystemName::new(pod.namespace()?, label("app.kubernetes.io/instance")?),
-            shard: if store { Some(label(SHARD_LABEL)?.parse().ok()?) } else { None },
+            beside,
             ip: status.and_then(|status| status.pod_ip.clone()),
             ready: conditions
                 .into_iter()
@@ -60,12 +75,20 @@ impl AgentPod {
     /// The label selector of pods with agents.
     #[must_use]
     pub fn selector() -> String {
-        format!("app.kubernetes.io/name={MANAGER},app.kubernetes.io/component in (gateway,store)")
+        format!("app.kubernetes.io/name={MANAGER},app.kubernetes.io/component in (gateway,store,antispam)")
     }
 }
 
-/// The numbers that an agent holds, by Secret.
-pub type Answer = BTreeMap<String, u64>;
+/// What an agent holds.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Answer {
+    /// Parts of the directory: the number by Secret.
+    #[serde(default)]
+    pub directory: BTreeMap<String, u64>,
+    /// What is signed with, by domain; see [`crate::signing::Signer::mark`].
+    #[serde(default)]
+    pub dkim: BTreeMap<String, String>,
+}
 
 /// Agents and what they last said.
 #[derive(Debug, Default)]
@@ -115,23 +138,34 @@ impl Agents {
     pub fn hold(&self, system: &SystemName, store: Option<u32>, parts: &[(String, u64)]) -> bool {
         let (mut gateways, mut stores) = (0, 0);
         for (key, pod) in self.pods.iter().filter(|(_, pod)| pod.ready && pod.system == *system) {
-            match pod.shard {
-                None => gateways += 1,
-                shard if shard == store => stores += 1,
+            match pod.beside {
+                Beside::Gateway => gateways += 1,
+                Beside::Store(shard) if Some(shard) == store => stores += 1,
                 _ => continue,
             }
             let Some(answer) = self.answers.get(key) else { return false };
-            if parts.iter().any(|(name, number)| answer.get(name).is_none_or(|held| held < number)) {
+            if parts.iter().any(|(name, number)| answer.directory.get(name).is_none_or(|held| held < number))
+            {
                 return false;
             }
         }
         gateways > 0 && (store.is_none() || stores > 0)
     }
-}
 
-#[derive(Deserialize)]
-struct Status {
-    directory: Answer,
+    /// Whether every Rspamd in service signs for `domain` with the key of this `mark`. False without one.
+    #[must_use]
+    pub fn sign(&self, system: &SystemName, domain: &str, mark: &str) -> bool {
+        let mut pods = self
+            .pods
+            .iter()
+            .filter(|(_, pod)| pod.ready && pod.beside == Beside::Antispam && pod.system == *system);
+        let signs = |(key, _)| {
+            let answer: Option<&Answer> = self.answers.get(key);
+            answer.is_some_and(|answer| answer.dkim.get(domain).is_some_and(|held| held == mark))
+        };
+        let first = pods.next();
+        first.is_some_and(signs) && pods.all(signs)
+    }
 }
 
 /// Asks all of them at the same time; at most [`PATIENCE`].
@@ -153,44 +187,12 @@ async fn fetch(ip: &str) -> Option<Answer> {
         let response = sender.send_request(request).await.ok()?;
         let body = Limited::new(response.into_body(), LARGEST).collect().await.ok()?.to_bytes();
         drop(sender);
-        serde_json::from_slice::<Status>(&body).ok().map(|status| status.directory)
+        serde_json::from_slice(&body).ok()
     };
     let (answer, _) = tokio::join!(exchange, connection);
     answer
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::operator::mailbox::index::ObjectName;
-
-    fn pod(shard: Option<u32>, ready: bool) -> AgentPod {
-        AgentPod { system: SystemName::new("n", "s"), shard, ip: Some("::1".into()), ready }
-    }
-
-    #[test]
-    fn an_issue_is_held_when_each_gateway_in_service_and_the_store_hold_it() {
-        let (system, parts) = (SystemName::new("n", "s"), [("d".to_owned(), 5)]);
-        let key = |name: &str| -> Key { ObjectName::new("n", name).into() };
-        let says = |number| Some(Answer::from([("d".to_owned(), number)]));
-        let mut agents = Agents::default();
-        assert!(!agents.hold(&system, None, &parts), "no gateway answers");
-        agents.see(&key("g0"), Some(pod(None, true)));
-        agents.see(&key("g1"), Some(pod(None, false)));
-        agents.see(&key("s1"), Some(pod(Some(1), true)));
-        agents.answered(vec![(key("g0"), says(5)), (key("s1"), says(4))]);
-        assert!(agents.hold(&system, None, &parts));
-        assert!(!agents.hold(&system, Some(0), &parts), "no store of that shard");
-        assert!(!agents.hold(&system, Some(1), &parts), "the store is behind");
-        agents.answered(vec![(key("s1"), says(6))]);
-        assert!(agents.hold(&system, Some(1), &parts));
-        agents.see(&key("g1"), Some(pod(None, true)));
-        assert!(!agents.hold(&system, Some(1), &parts), "a gateway came into service that has not said");
-    }
-
-    #[tokio::test]
-    async fn an_agent_that_is_away_holds_nothing() {
-        let answers = ask(vec![(ObjectName::new("n", "g").into(), "127.0.0.1".into())]).await;
-        assert!(answers.iter().all(|(_, answer)| answer.is_none()));
-    }
-}
+#[path = "agents_tests.rs"]
+mod tests;

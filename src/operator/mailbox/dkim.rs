@@ -11,8 +11,8 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use k8s_openapi::ByteString;
 
-/// Key of the map from domains to selectors, as Rspamd reads it.
-pub const SELECTORS: &str = "selectors.map";
+use crate::signing::{SELECTORS, file};
+
 /// Longest name of a key in a Secret.
 const LONGEST: usize = 253;
 
@@ -36,10 +36,13 @@ pub enum DkimError {
 /// Public keys by signer, as base64 of the subject public key.
 pub type PublicKeys = BTreeMap<Signer, Result<String, DkimError>>;
 
-/// Name of a private key in the Secret.
-#[must_use]
-pub fn file(domain: &str, selector: &str) -> String {
-    format!("{domain}.{selector}.key")
+/// What is known of the Secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// The public keys.
+    pub public: PublicKeys,
+    /// What each domain is signed with once the agents have it; see [`crate::signing::Signer::mark`].
+    pub marks: BTreeMap<String, String>,
 }
 
 /// Adds what is missing for `signers` to `data`. True if `data` changed. Takes about a tenth of a second for each new

@@ -13,13 +13,13 @@ use serde_json::json;
 
 use super::{
     cluster::{some_tries, transient},
-    dkim::{self, PublicKeys, Signer},
+    dkim::{self, Keys, Signer},
     metrics::Metrics,
 };
-use crate::names::SystemName;
+use crate::{names::SystemName, signing};
 
-/// Sees to it that every signer has a key, and gives the public ones. The Secret is made even without signers: pods
-/// mount it.
+/// Sees to it that every signer has a key, and gives the public ones. The Secret is made even without signers: the
+/// agents beside Rspamd wait for it.
 ///
 /// # Errors
 /// The last answer of the API.
@@ -28,7 +28,7 @@ pub async fn ensure(
     metrics: Metrics,
     system: &SystemName,
     signers: &BTreeSet<Signer>,
-) -> Result<PublicKeys, kube::Error> {
+) -> Result<Keys, kube::Error> {
     let api: Api<Secret> = Api::namespaced(client, &system.namespace);
     let attempt = || async {
         let old = api.get_opt(&system.dkim()).await?;
@@ -36,7 +36,9 @@ pub async fn ensure(
         let mut secret = old.unwrap_or_else(|| empty(system));
         let (mut data, wanted) = (secret.data.take().unwrap_or_default(), signers.clone());
         let made = tokio::task::spawn_blocking(move || {
-            let (changed, keys) = dkim::complete(&mut data, &wanted);
+            let (changed, public) = dkim::complete(&mut data, &wanted);
+            let marks = signing::signers(&data).map(|signer| (signer.domain.to_owned(), signer.mark()));
+            let keys = Keys { public, marks: marks.collect() };
             (data, changed, keys)
         });
         let (data, changed, keys) = made.await.map_err(|error| kube::Error::Service(error.into()))?;

@@ -24,9 +24,14 @@ pub struct DomainView<'a> {
     pub hostname: Option<&'a str>,
     /// Its public key; `None` while it is not known yet.
     pub key: Option<Result<String, DkimError>>,
-    /// How far the agents are.
+    /// How far the agents of gateways are.
     pub progress: Progress,
+    /// How far those beside Rspamd are.
+    pub signing: Progress,
 }
+
+/// Condition: outgoing mail is signed.
+pub const SIGNING: &str = "DkimKeyAvailable";
 
 /// The status of a MailDomain.
 #[must_use]
@@ -42,12 +47,17 @@ pub fn domain(key: &Key, view: &DomainView<'_>, now: &Time) -> MailDomainStatus 
             Finding::yes("Ready", "Served", "Every gateway accepts mail for the domain.")
         }
     };
-    let dkim = match &view.key {
-        None => Finding::unknown("DkimKeyAvailable", "Pending", "The key is made when the domain is served."),
-        Some(Ok(_)) => Finding::yes("DkimKeyAvailable", "KeyAvailable", "Outgoing mail can be signed."),
-        Some(Err(error)) => {
-            Finding::no("DkimKeyAvailable", "KeyUnusable", format!("Mail is not signed: {error}."))
+    let dkim = match (&view.key, view.signing) {
+        (None, _) => Finding::unknown(SIGNING, "Pending", "The key is made when the domain is served."),
+        (Some(Ok(_)), Progress::Served) => {
+            Finding::yes(SIGNING, "KeyAvailable", "Every anti-spam pod in service signs with the key.")
         }
+        (Some(Ok(_)), Progress::Awaiting) => Finding::unknown(
+            SIGNING,
+            "AwaitingAgents",
+            "Not every anti-spam pod in service has the key yet, or none is in service.",
+        ),
+        (Some(Err(error)), _) => Finding::no(SIGNING, "KeyUnusable", format!("Mail is not signed: {error}.")),
     };
     let generation = Some(view.fact.meta.generation);
     MailDomainStatus {
@@ -72,10 +82,20 @@ fn records(view: &DomainView<'_>) -> Vec<DnsRecord> {
         record("SPF", domain.to_owned(), "TXT", "v=spf1 mx -all".to_owned()),
     ];
     if let Some(Ok(key)) = &view.key {
-        let name = format!("{}._domainkey.{domain}", view.fact.selector);
-        records.push(record("DKIM", name, "TXT", format!("v=DKIM1; k=rsa; p={key}")));
+        records.push(dkim_record(domain, &view.fact.selector, key));
     }
     let dmarc = format!("v=DMARC1; p=quarantine; rua=mailto:postmaster@{domain}");
     records.push(record("DMARC", format!("_dmarc.{domain}"), "TXT", dmarc));
     records
+}
+
+/// The record with a public key.
+#[must_use]
+pub fn dkim_record(domain: &str, selector: &str, public: &str) -> DnsRecord {
+    DnsRecord {
+        purpose: "DKIM".to_owned(),
+        name: format!("{selector}._domainkey.{domain}"),
+        type_: "TXT".to_owned(),
+        value: format!("v=DKIM1; k=rsa; p={public}"),
+    }
 }

@@ -1,4 +1,4 @@
-//! Starting what is due: issues of directories, DKIM keys, questions to agents, and the end of former parts.
+//! Starting what is due: issues of directories, questions to agents, and the end of former parts.
 
 use std::collections::HashSet;
 
@@ -7,8 +7,7 @@ use kube::{Api, api::DeleteParams};
 use tokio::time::Instant;
 
 use super::{
-    agents, controller::Controller, dkim_secret, index::System, issue::Issue, outcome::Outcome,
-    statuses::Target,
+    agents, controller::Controller, index::System, issue::Issue, outcome::Outcome, statuses::Target,
 };
 use crate::names::SystemName;
 
@@ -52,27 +51,6 @@ impl Controller {
         self.tasks.spawn(async move {
             let result = issue.run(&mut issued).await;
             Outcome::Issued(name, uid, issued, result)
-        });
-    }
-
-    /// Sees to the DKIM keys of the system if its domains changed.
-    fn sign_due(&mut self, name: &std::sync::Arc<SystemName>, now: Instant) {
-        let Some(work) = self.systems.get_mut(name) else { return };
-        let dkim = &mut work.dkim;
-        if !dkim.stale || dkim.running || dkim.not_before.is_some_and(|at| at > now) {
-            return;
-        }
-        dkim.stale = false;
-        let served = self.index.domains().filter(|(key, _)| self.index.standing(key) == Ok(name));
-        let signers = served.map(|(_, fact)| (fact.domain.to_string(), fact.selector.to_string())).collect();
-        if dkim.done.as_ref() == Some(&signers) {
-            return;
-        }
-        dkim.running = true;
-        let (client, metrics, name) = (self.client.clone(), self.metrics.clone(), name.clone());
-        self.tasks.spawn(async move {
-            let keys = dkim_secret::ensure(client, metrics, &name, &signers).await;
-            Outcome::Dkim(name, signers, keys)
         });
     }
 

@@ -30,6 +30,7 @@ mod review;
 mod role;
 mod secrets;
 mod seen;
+mod signing;
 mod status;
 mod statuses;
 mod system_work;

@@ -8,7 +8,7 @@ use super::{
     agents::Answer,
     controller::{Controller, LATER},
     credentials::Found,
-    dkim::{PublicKeys, Signer},
+    dkim::{Keys, Signer},
     index::{Key, Login, LoginProblem, Print},
     issue::{IssueError, Issued},
     load::Loaded,
@@ -27,8 +27,8 @@ pub(super) enum Outcome {
     Hashed(Key, String, Result<(Credential, Option<Print>), PasswordError>),
     /// A directory was issued, for the system of this uid.
     Issued(Arc<SystemName>, Box<str>, Issued, Result<u64, IssueError>),
-    /// Public keys of these signers.
-    Dkim(Arc<SystemName>, BTreeSet<Signer>, Result<PublicKeys, kube::Error>),
+    /// The keys of these signers.
+    Dkim(Arc<SystemName>, BTreeSet<Signer>, Result<Keys, kube::Error>),
     /// What agents hold.
     Answers(Vec<(Key, Option<Answer>)>),
     /// A status was written.
@@ -120,34 +120,6 @@ impl Controller {
         if !work.lost.is_empty() {
             work.strike_lost();
             self.index.rewrite(name);
-        }
-    }
-
-    fn signed(
-        &mut self,
-        name: &SystemName,
-        signers: BTreeSet<Signer>,
-        keys: Result<PublicKeys, kube::Error>,
-    ) {
-        let Some(work) = self.systems.get_mut(name) else { return };
-        work.dkim.running = false;
-        match keys {
-            Ok(keys) => {
-                work.dkim.not_before = None;
-                work.dkim.done = Some(signers);
-                if work.dkim.keys != keys {
-                    work.dkim.keys = keys;
-                    let now = Instant::now();
-                    for (key, _) in self.index.domains().filter(|(_, fact)| *fact.system == *name) {
-                        self.due_domains.insert(key.clone(), now);
-                    }
-                }
-            }
-            Err(error) => {
-                tracing::error!(system = %name, %error, "the DKIM keys are not written; trying again");
-                work.dkim.stale = true;
-                work.dkim.not_before = Some(Instant::now() + LATER / 6);
-            }
         }
     }
 

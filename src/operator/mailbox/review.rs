@@ -16,6 +16,8 @@ use crate::{api::MailDomainStatus, conditions, directory::shard_of, names::Syste
 
 /// Between writes of a MailDomain's status: its count may change with every Mailbox.
 const SELDOM: Duration = Duration::from_secs(3);
+/// A domain that is served waits this long for Rspamd before status says the one without the other.
+const PARTLY: Duration = Duration::from_secs(2);
 
 impl Controller {
     /// Looks at a Mailbox that changed.
@@ -74,22 +76,25 @@ impl Controller {
             let obstacle = self.index.standing(&key).is_err();
             let was_ready = conditions::is_true(&published.conditions, "Ready");
             let same_spec = published.observed_generation == status.observed_generation;
-            if obstacle || (was_ready && same_spec) {
+            let signing = self.signing(&key) == Progress::Served;
+            if obstacle || (was_ready && same_spec && signing) {
                 self.waiting.forget(&target);
                 self.say_domain(&key, Progress::Served);
             } else {
-                self.waiting.wait(target, now);
+                self.waiting.wait(target.clone(), now);
+                self.note_issued(&target, now);
             }
         }
     }
 
-    /// Whether the DKIM key of a served domain is about to be known.
-    fn is_making_key(&self, key: &Key) -> bool {
-        let (Some(fact), Ok(name)) = (self.index.domain(key), self.index.standing(key)) else { return false };
-        let signer = (fact.domain.to_string(), fact.selector.to_string());
-        self.systems
-            .get(name)
-            .is_some_and(|work| !work.dkim.keys.contains_key(&signer) && work.dkim.not_before.is_none())
+    /// A change that was issued before its object began to wait is in the last issue.
+    fn note_issued(&mut self, target: &Target, now: Instant) {
+        let work = self.system_of(target).and_then(|name| self.systems.get(&name));
+        let Some(work) = work else { return };
+        let coming = work.included.as_ref().is_some_and(|included| included.contains(target));
+        if !coming && !work.touched.contains(target) {
+            self.waiting.issued(target, work.number, now);
+        }
     }
 
     fn say_domain(&mut self, key: &Key, progress: Progress) {
@@ -124,7 +129,8 @@ impl Controller {
             fact,
             mailboxes: system.map_or(0, |system| system.mailboxes_in(&fact.domain)),
             hostname: system.map(|system| &*system.fact.hostname),
-            key: work.and_then(|work| work.dkim.keys.get(&signer).cloned()),
+            key: work.and_then(|work| work.dkim.keys.public.get(&signer).cloned()),
+            signing: self.signing(key),
             obstacle: standing.err(),
             progress,
         };
@@ -134,16 +140,33 @@ impl Controller {
     /// Compares what agents said with what waits.
     pub(super) fn confirm(&mut self) {
         let now = Instant::now();
-        let (mut held, mut long) = (Vec::new(), Vec::new());
+        let (mut held, mut partly, mut long) = (Vec::new(), Vec::new(), Vec::new());
         for (target, wait) in self.waiting.iter() {
             if self.is_held(target, wait) {
-                held.push(target.clone());
+                let signing = match target {
+                    Target::Domain(key) => self.signing(key),
+                    Target::Mailbox(_) => Progress::Served,
+                };
+                match signing {
+                    Progress::Served => held.push(target.clone()),
+                    Progress::Awaiting if !wait.told && now - wait.since > PARTLY => {
+                        partly.push(target.clone());
+                    }
+                    Progress::Awaiting => {}
+                }
             } else if !wait.told && now - wait.since > LONG && self.listings.secrets.complete {
                 long.push(target.clone());
             }
         }
         for target in &held {
             self.waiting.forget(target);
+            if let Target::Domain(key) = target {
+                self.note_signing(key);
+            }
+            self.say(target, Progress::Served);
+        }
+        for target in &partly {
+            self.waiting.told(target);
             self.say(target, Progress::Served);
         }
         for target in &long {

@@ -2,14 +2,14 @@
 //! the time; nothing here knows a client.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     time::Duration,
 };
 
 use tokio::time::Instant;
 
 use super::{
-    dkim::{PublicKeys, Signer},
+    dkim::{Keys, Signer},
     issue::Issued,
     statuses::Target,
 };
@@ -63,8 +63,10 @@ pub struct Dkim {
     pub stale: bool,
     /// The signers whose keys were seen to; `None` before the first time.
     pub done: Option<BTreeSet<Signer>>,
-    /// Public keys.
-    pub keys: PublicKeys,
+    /// What is in the Secret.
+    pub keys: Keys,
+    /// The marks that every Rspamd in service is known to sign with, by domain.
+    pub confirmed: HashMap<String, String>,
     /// Whether they are being seen to.
     pub running: bool,
     /// When to try again.

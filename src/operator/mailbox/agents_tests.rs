@@ -1,0 +1,53 @@
+use super::*;
+use crate::operator::mailbox::index::ObjectName;
+
+fn pod(beside: Beside, ready: bool) -> AgentPod {
+    AgentPod { system: SystemName::new("n", "s"), beside, ip: Some("::1".into()), ready }
+}
+
+fn key(name: &str) -> Key {
+    ObjectName::new("n", name).into()
+}
+
+#[test]
+fn an_issue_is_held_when_each_gateway_in_service_and_the_store_hold_it() {
+    let (system, parts) = (SystemName::new("n", "s"), [("d".to_owned(), 5)]);
+    let says = |number| Some(Answer { directory: [("d".to_owned(), number)].into(), ..Answer::default() });
+    let mut agents = Agents::default();
+    assert!(!agents.hold(&system, None, &parts), "no gateway answers");
+    agents.see(&key("g0"), Some(pod(Beside::Gateway, true)));
+    agents.see(&key("g1"), Some(pod(Beside::Gateway, false)));
+    agents.see(&key("s1"), Some(pod(Beside::Store(1), true)));
+    agents.see(&key("a"), Some(pod(Beside::Antispam, true)));
+    agents.answered(vec![(key("g0"), says(5)), (key("s1"), says(4))]);
+    assert!(agents.hold(&system, None, &parts));
+    assert!(!agents.hold(&system, Some(0), &parts), "no store of that shard");
+    assert!(!agents.hold(&system, Some(1), &parts), "the store is behind");
+    agents.answered(vec![(key("s1"), says(6))]);
+    assert!(agents.hold(&system, Some(1), &parts));
+    agents.see(&key("g1"), Some(pod(Beside::Gateway, true)));
+    assert!(!agents.hold(&system, Some(1), &parts), "a gateway came into service that has not said");
+}
+
+#[test]
+fn a_domain_is_signed_for_when_each_rspamd_in_service_has_its_key() {
+    let system = SystemName::new("n", "s");
+    let says = |mark: &str| Some(Answer { dkim: [("x.vn".into(), mark.into())].into(), ..Answer::default() });
+    let mut agents = Agents::default();
+    agents.see(&key("g"), Some(pod(Beside::Gateway, true)));
+    assert!(!agents.sign(&system, "x.vn", "a:1"), "no Rspamd");
+    agents.see(&key("a0"), Some(pod(Beside::Antispam, true)));
+    agents.see(&key("a1"), Some(pod(Beside::Antispam, false)));
+    assert!(!agents.sign(&system, "x.vn", "a:1"), "it has not said");
+    agents.answered(vec![(key("a0"), says("a:1"))]);
+    assert!(agents.sign(&system, "x.vn", "a:1") && !agents.sign(&system, "y.vn", "a:1"));
+    agents.see(&key("a1"), Some(pod(Beside::Antispam, true)));
+    agents.answered(vec![(key("a1"), says("a:0"))]);
+    assert!(!agents.sign(&system, "x.vn", "a:1"), "one has another key");
+}
+
+#[tokio::test]
+async fn an_agent_that_is_away_holds_nothing() {
+    let answers = ask(vec![(ObjectName::new("n", "g").into(), "127.0.0.1".into())]).await;
+    assert!(answers.iter().all(|(_, answer)| answer.is_none()));
+}

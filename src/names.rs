@@ -10,6 +10,10 @@ pub const SHARD_LABEL: &str = "mail.angiang.gov.vn/shard";
 /// Annotation with the hash of what a pod mounts, so that it is replaced when that changes.
 pub const CONFIG_HASH: &str = "mail.angiang.gov.vn/config-hash";
 
+/// Annotation by which a Mailbox takes over the mail that its store has under its address, whoever's it was; its value
+/// repeats the address. On a MailSystem, where its value repeats the name, it speaks for all of its Mailboxes.
+pub const ADOPT: &str = "mail.angiang.gov.vn/adopt";
+
 /// Ports inside the cluster. The outer ones are the protocols' own.
 pub mod ports {
     /// SMTP between servers (RFC 5321).

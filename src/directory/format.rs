@@ -81,6 +81,7 @@ mod tests {
                         state: if active { MailboxState::Active } else { MailboxState::Suspended },
                         quota,
                         credential: hash.map(|hash| Credential { hash, source: "s".into() }),
+                        ..MailboxEntry::default()
                     })
                 }
             ),
@@ -92,7 +93,7 @@ mod tests {
         fn what_is_encoded_is_decoded_and_the_bytes_are_the_same_each_time(
             entries in proptest::collection::btree_map("[a-z]{1,8}@x[.]vn", entry(), 0..20)
         ) {
-            let shard = Shard { entries };
+            let shard = Shard { entries, ..Shard::default() };
             let bytes = encode_shard(&shard).unwrap();
             prop_assert_eq!(&bytes, &encode_shard(&shard).unwrap());
             prop_assert_eq!(decode_shard(&bytes).unwrap(), shard);

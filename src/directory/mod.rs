@@ -42,6 +42,9 @@ pub struct Index {
 pub struct Shard {
     /// Entries by folded address.
     pub entries: BTreeMap<String, Entry>,
+    /// Mail whose mailbox is gone, by its uid; in the shard of the address that the mailbox had.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub retired: BTreeMap<String, Retired>,
 }
 
 /// What stands behind an address.
@@ -55,9 +58,19 @@ pub enum Entry {
 }
 
 /// A mailbox.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct MailboxEntry {
+    /// Whose mail it is: the uid of the Mailbox, by which the store tells its mail from that of a predecessor at the same
+    /// address. Empty in a directory of a release that did not say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub uid: String,
+    /// The uid of a former mailbox whose mail becomes this one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heir_of: Option<String>,
+    /// Whether mail that the store has under this address becomes this mailbox's, whoever's it was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopt: bool,
     /// The store shard that holds the mail.
     pub store: u32,
     /// What the owner may do.
@@ -67,6 +80,27 @@ pub struct MailboxEntry {
     /// How a password is checked; without it nobody can log in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<Credential>,
+}
+
+/// Mail that is kept, out of everybody's reach, after its mailbox is gone.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Retired {
+    /// The address that the mailbox had, folded.
+    pub address: String,
+    /// The store shard that holds the mail.
+    pub store: u32,
+    /// Namespace of the Mailbox.
+    pub namespace: String,
+    /// Name of the Mailbox.
+    pub name: String,
+    /// Since when, in seconds of Unix time.
+    pub since: i64,
+    /// Until when it is kept, in seconds of Unix time.
+    pub until: i64,
+    /// Whether the store is to delete it now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub purge: bool,
 }
 
 /// How a password is checked.

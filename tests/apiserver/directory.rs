@@ -18,7 +18,6 @@ use kube::{
 };
 use mail_operator::{
     agent::directory::{Disk, Replica, follow},
-    api::MailboxState,
     directory::{CONTENT, Entry, ISSUED, Index, MailboxEntry, Shard, encode_index, encode_shard, shard_of},
     names::SystemName,
 };
@@ -56,10 +55,10 @@ impl Directory {
 
     /// Writes shard `position` of `count` with `an@x.vn` in `store`, if it belongs there.
     async fn shard(&self, (count, position): (u32, u32), issued: u64, store: u32) {
-        let entry = MailboxEntry { store, state: MailboxState::Active, quota: 1, credential: None };
+        let entry = MailboxEntry { store, quota: 1, ..MailboxEntry::default() };
         let entries = [("an@x.vn".to_owned(), Entry::Mailbox(entry))];
         let entries = entries.into_iter().filter(|(at, _)| shard_of(at, count) == position).collect();
-        let content = encode_shard(&Shard { entries }).unwrap();
+        let content = encode_shard(&Shard { entries, ..Shard::default() }).unwrap();
         self.write(&self.system.directory_shard(count, position), issued, content).await;
     }
 }

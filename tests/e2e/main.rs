@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod imap;
+mod life;
 mod smtp;
 mod world;
 

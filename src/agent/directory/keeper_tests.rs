@@ -6,10 +6,7 @@ use k8s_openapi::ByteString;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{
-    api::MailboxState,
-    directory::{Entry, Index, MailboxEntry, Shard, encode_index, encode_shard, shard_of},
-};
+use crate::directory::{Entry, Index, MailboxEntry, Shard, encode_index, encode_shard, shard_of};
 
 fn secret(issued: u64, content: Vec<u8>) -> Secret {
     let data = [(ISSUED, issued.to_string().into_bytes()), (CONTENT, content)];
@@ -23,7 +20,7 @@ fn index(shards: u32, issued: u64, domains: &[&str]) -> Secret {
 }
 
 fn mailbox(store: u32) -> Entry {
-    let entry = MailboxEntry { store, state: MailboxState::Active, quota: 1, credential: None };
+    let entry = MailboxEntry { store, quota: 1, ..MailboxEntry::default() };
     Entry::Mailbox(entry)
 }
 
@@ -31,7 +28,7 @@ fn mailbox(store: u32) -> Entry {
 fn shard(count: u32, position: u32, issued: u64, entries: &[(&str, Entry)]) -> Secret {
     let mine = |(address, _): &&(&str, Entry)| shard_of(address, count) == position;
     let entries = entries.iter().filter(mine).map(|(a, e)| ((*a).to_owned(), e.clone())).collect();
-    secret(issued, encode_shard(&Shard { entries }).unwrap())
+    secret(issued, encode_shard(&Shard { entries, ..Shard::default() }).unwrap())
 }
 
 struct World {

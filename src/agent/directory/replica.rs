@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::state::{Directory, Held, Offer, Slot, State, compact};
 use crate::{
     agent::token::TokenKey,
-    directory::{Index, MailboxEntry, Shard},
+    directory::{Index, MailboxEntry, Retired, Shard},
     names::SystemName,
 };
 
@@ -112,6 +112,23 @@ impl Replica {
                 _ => None,
             });
             Some(mine.collect())
+        })
+        .unwrap_or_default()
+    }
+
+    /// The mail of a former mailbox of this uid that is kept.
+    #[must_use]
+    pub fn retired(&self, uid: &str) -> Option<Arc<Retired>> {
+        self.read(|directory| directory.parts().find_map(|part| part.value.retired.get(uid).cloned()))
+    }
+
+    /// The mail of former mailboxes that store shard `store` keeps, by uid. Reads the whole directory.
+    #[must_use]
+    pub fn retired_of_store(&self, store: u32) -> BTreeMap<String, Arc<Retired>> {
+        self.read(|directory| {
+            let all = directory.parts().flat_map(|part| &part.value.retired);
+            let mine = all.filter(|(_, retired)| retired.store == store);
+            Some(mine.map(|(uid, retired)| (uid.to_string(), retired.clone())).collect())
         })
         .unwrap_or_default()
     }

@@ -6,7 +6,7 @@ use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
 use crate::{
     agent::token::TokenKey,
-    directory::{Entry, Index, MailboxEntry, Shard, shard_of},
+    directory::{Entry, Index, MailboxEntry, Retired, Shard, shard_of},
 };
 
 /// What became of an index or shard that was offered.
@@ -44,6 +44,8 @@ pub(super) struct Held<T> {
 /// A shard; smaller than the tree it came in.
 pub(super) struct Part {
     pub(super) slots: HashMap<Box<str>, Slot>,
+    /// Mail that is kept out of the way, by uid.
+    pub(super) retired: HashMap<Box<str>, Arc<Retired>>,
     pub(super) mailboxes: i64,
 }
 
@@ -126,5 +128,6 @@ pub(super) fn compact(shard: Shard) -> Part {
     let slots: HashMap<_, _> =
         shard.entries.into_iter().map(|(address, entry)| (address.into(), slot(entry))).collect();
     let mailboxes = slots.values().filter(|slot| matches!(slot, Slot::Mailbox(_))).count();
-    Part { slots, mailboxes: i64::try_from(mailboxes).unwrap_or(i64::MAX) }
+    let retired = shard.retired.into_iter().map(|(uid, retired)| (uid.into(), Arc::new(retired))).collect();
+    Part { slots, retired, mailboxes: i64::try_from(mailboxes).unwrap_or(i64::MAX) }
 }

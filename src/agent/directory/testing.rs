@@ -35,7 +35,7 @@ pub(crate) fn offer(replica: &Replica, issued: u64, password: &[u8]) {
     let hash = hash(password);
     let mailbox = |store, state, hash: Option<&String>| {
         let credential = hash.map(|hash| Credential { hash: hash.clone(), source: "s".into() });
-        Entry::Mailbox(MailboxEntry { store, state, quota: 1 << 20, credential })
+        Entry::Mailbox(MailboxEntry { store, state, quota: 1 << 20, credential, ..MailboxEntry::default() })
     };
     let entries = [
         ("an@x.vn", mailbox(0, MailboxState::Active, Some(&hash))),
@@ -44,7 +44,7 @@ pub(crate) fn offer(replica: &Replica, issued: u64, password: &[u8]) {
         ("chi@x.vn", mailbox(1, MailboxState::Active, None)),
     ];
     let entries = entries.into_iter().map(|(address, entry)| (address.to_owned(), entry)).collect();
-    assert_eq!(replica.offer_shard(1, 0, issued, Shard { entries }), Offer::Taken);
+    assert_eq!(replica.offer_shard(1, 0, issued, Shard { entries, ..Shard::default() }), Offer::Taken);
 }
 
 fn hash(password: &[u8]) -> String {

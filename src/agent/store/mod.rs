@@ -6,7 +6,8 @@
 //!                           cyrus ───▶ └───────┘ ◀─LMTP, IMAP─ probe ─▶ /readyz
 //! ```
 //!
-//! It runs without privileges and needs no API server once the directory is on its disk. It must not delete mail.
+//! It runs without privileges and needs no API server once the directory is on its disk. Mail is deleted only
+//! when the directory says to purge it.
 
 mod auth;
 mod cyrus;
@@ -179,7 +180,5 @@ async fn forever(work: impl Future<Output = ()>) -> io::Result<()> {
 
 /// What this agent holds of the directory, and what Cyrus has of it.
 fn status(replica: &Replica, provisioner: &Provisioner) -> Json<Value> {
-    let (mailboxes, pending) = provisioner.counts();
-    let store = json!({ "mailboxes": mailboxes, "pending": pending });
-    Json(json!({ "directory": replica.issued(), "store": store }))
+    Json(json!({ "directory": replica.issued(), "store": provisioner.status() }))
 }

@@ -15,7 +15,8 @@ const KEY: &str = "ababababababababababababababababababababababababababababababa
 /// `an`, `binh` and `suspended` live here, `elsewhere` in shard 1; `alias` leads to `an`.
 pub(super) fn directory() -> Replica {
     let mailbox = |(name, store, state): (&str, u32, MailboxState)| {
-        let entry = MailboxEntry { store, state, quota: 1 << 30, credential: None };
+        let entry =
+            MailboxEntry { uid: name.into(), store, state, quota: 1 << 30, ..MailboxEntry::default() };
         (format!("{name}@x.vn"), Entry::Mailbox(entry))
     };
     let mailboxes = [
@@ -29,7 +30,7 @@ pub(super) fn directory() -> Replica {
     let replica = Replica::new(SystemName::new("n", "s"));
     let offers = [
         replica.offer_index(1, Index { shards: 1, domains: vec!["x.vn".into()], token_key: KEY.into() }),
-        replica.offer_shard(1, 0, 1, Shard { entries }),
+        replica.offer_shard(1, 0, 1, Shard { entries, ..Shard::default() }),
     ];
     assert_eq!(offers, [Offer::Taken; 2]);
     replica

@@ -49,6 +49,15 @@ pub enum Response {
         root: Bytes,
         /// The limit of `STORAGE` in KiB, if there is one.
         storage: Option<u64>,
+        /// How much of it is used, in KiB.
+        used: Option<u64>,
+    },
+    /// What a mailbox, or with an empty name the server, is annotated with (RFC 5464).
+    Metadata {
+        /// The mailbox's name, unquoted.
+        name: Bytes,
+        /// Values by entry; none where there is none.
+        values: Vec<(Bytes, Option<Bytes>)>,
     },
     /// Something nobody asked for.
     Other,
@@ -92,11 +101,17 @@ pub(super) fn parse(response: &Bytes) -> Option<Response> {
             let (root, resources) = (cursor.string()?, cursor.list()?);
             // Each is a resource, its usage and its limit.
             let (triples, []) = resources.as_chunks::<3>() else { return None };
-            let storage = match triples.iter().find(|[name, ..]| name.eq_ignore_ascii_case(b"STORAGE")) {
-                Some([_, _, limit]) => Some(number(limit)?),
-                None => None,
-            };
-            Some(Response::Quota { root, storage })
+            let (used, storage) =
+                match triples.iter().find(|[name, ..]| name.eq_ignore_ascii_case(b"STORAGE")) {
+                    Some([_, used, limit]) => (Some(number(used)?), Some(number(limit)?)),
+                    None => (None, None),
+                };
+            Some(Response::Quota { root, storage, used })
+        }
+        b"METADATA" => {
+            let name = cursor.string()?;
+            let values = cursor.values()?;
+            Some(Response::Metadata { name, values })
         }
         _ => Some(Response::Other),
     }
@@ -148,6 +163,19 @@ impl Cursor<'_> {
         }
         self.0 = &self.0[1..];
         self.0 = self.0.strip_prefix(b" ").unwrap_or(self.0);
+        Some(values)
+    }
+
+    /// Pairs of an entry and its value, where `NIL` without quotes is none.
+    fn values(&mut self) -> Option<Vec<(Bytes, Option<Bytes>)>> {
+        self.0 = self.0.strip_prefix(b"(")?;
+        let mut values = Vec::new();
+        while *self.0.first()? != b')' {
+            let entry = self.string()?;
+            let nil = self.0.get(..3).is_some_and(|word| word.eq_ignore_ascii_case(b"NIL"));
+            let value = self.string()?;
+            values.push((entry, (!nil).then_some(value)));
+        }
         Some(values)
     }
 

@@ -42,6 +42,21 @@ fn the_limit_of_storage_is_read() {
 }
 
 #[test]
+fn annotations_are_read_and_absent_ones_told_from_a_value_of_that_name() {
+    let values = |line| match only(line) {
+        Response::Metadata { name, values } => (name, values),
+        other => panic!("{other:?}"),
+    };
+    let (name, found) =
+        values(b"* METADATA user/a@d.test (\"/private/comment\" \"U1\" /shared/comment NIL)\r\n");
+    assert_eq!(name, "user/a@d.test");
+    assert_eq!(found, [("/private/comment".into(), Some("U1".into())), ("/shared/comment".into(), None)]);
+    let (name, found) = values(b"* METADATA \"\" (/private/comment {3}\r\nNIL)\r\n");
+    assert_eq!((name, found), (Bytes::new(), vec![("/private/comment".into(), Some("NIL".into()))]));
+    assert_eq!(values(b"* METADATA \"\" ()\r\n").1, []);
+}
+
+#[test]
 fn statuses_are_told_apart_and_braces_in_their_text_mean_nothing() {
     assert_eq!(
         only(b"a12 NO Mailbox already exists {5}\r\n"),
@@ -63,6 +78,7 @@ fn what_is_no_response_is_an_error() {
         b"* LIST () \"/\"\r\n",
         b"* LIST () \"/\" \"a\r\n",
         b"* QUOTA a (STORAGE 1)\r\n",
+        b"* METADATA a (/private/comment)\r\n",
         b"* QUOTA a (STORAGE 1 -1)\r\n",
         b"* LIST () \"/\" {99999999999999999999}\r\n",
         b"* LIST () \"/\" {70000}\r\n",

@@ -1,7 +1,8 @@
 //! Makes Cyrus agree with the directory, by administrator's commands over IMAP on the loopback.
 //!
-//! The directory comes in; mailboxes, quotas and folders appear in Cyrus. It never deletes and never renames: a mailbox
-//! that left the directory stays where it is, and nobody reaches it.
+//! The directory comes in; mailboxes, quotas and folders appear in Cyrus. Whose mail a mailbox holds is recorded there
+//! ([`plan`]): it follows its owner to another address and out of the way, and is nobody else's. Only mail that the
+//! directory says to purge is deleted: what merely left the directory stays where it is, and nobody reaches it.
 //!
 //! ```text
 //!  directory ─changed─▶ plan ─▶ bulk ─┐
@@ -14,8 +15,11 @@
 //! the queue.
 
 mod client;
+mod inventory;
 mod names;
 mod plan;
+#[cfg(test)]
+mod plan_tests;
 mod state;
 mod survey;
 mod worker;
@@ -26,11 +30,12 @@ use std::{
 };
 
 pub use client::Access;
-use plan::disagreements;
+use plan::{Wanted, disagreements};
+use serde_json::{Value, json};
 pub use state::Failure;
 use state::State;
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, RwLock, watch},
     task::JoinSet,
     time::{interval, sleep, timeout},
 };
@@ -64,6 +69,10 @@ struct Shared {
     metrics: Metrics,
     state: Mutex<State>,
     work: Notify,
+    /// Cyrus has something else than we thought.
+    stale: Notify,
+    /// Held alone while mail is moved, shared while a mailbox is made.
+    moving: RwLock<()>,
     surveyed: watch::Sender<bool>,
 }
 
@@ -78,6 +87,8 @@ impl Provisioner {
             metrics,
             state: Mutex::default(),
             work: Notify::new(),
+            stale: Notify::new(),
+            moving: RwLock::new(()),
             surveyed: watch::Sender::new(false),
         }))
     }
@@ -88,17 +99,28 @@ impl Provisioner {
         let password = super::password::AdminPassword::random().unwrap();
         let access = Access { address: ([127, 0, 0, 1], 1).into(), password };
         let provisioner = Self::new(replica, 0, access, Metrics::default());
-        let found = addresses.iter().map(|address| ((*address).to_owned(), plan::Have::default()));
-        provisioner.0.state().surveyed(found.collect());
+        let mut found = inventory::Inventory::default();
+        for address in addresses {
+            let uid = address.split('@').next().unwrap();
+            found.insert(address, inventory::Have { owner: Some(uid.into()), ..inventory::Have::default() });
+        }
+        provisioner.0.state().surveyed(found);
         provisioner
     }
 
-    /// Returns once Cyrus has the mailbox of `address` (a mailbox's own, folded); at once if it has it already.
+    /// Returns once Cyrus has the mailbox of `address` (a mailbox's own, folded), and has it for the owner that the
+    /// directory names; at once if that is so already.
     ///
     /// # Errors
     /// It does not have it, for one of the reasons of [`Failure`]; all but [`Failure::NotHere`] may pass.
     pub async fn ensure(&self, address: &str) -> Result<(), Failure> {
-        let has = || self.0.state().inventory().contains_key(address);
+        let has = || {
+            let found = self.0.replica.find(address).filter(|found| found.address == address);
+            let uid = found.map(|found| found.entry.uid.clone()).unwrap_or_default();
+            let state = self.0.state();
+            let have = state.inventory().get(address);
+            have.is_some_and(|have| uid.is_empty() || have.owner.as_deref() == Some(uid.as_str()))
+        };
         if has() {
             return Ok(());
         }
@@ -117,14 +139,29 @@ impl Provisioner {
 
     /// Forgets that Cyrus has the mailbox of `address`: Cyrus said that it does not.
     pub fn forget(&self, address: &str) {
-        self.0.state().forget(address);
+        self.0.state().inventory_mut().remove(address);
     }
 
-    /// How many mailboxes Cyrus has, and how many it does not have as wanted.
+    /// What Cyrus has, for `/status`: how many mailboxes, how many not as wanted, which of them failed and why; and of the
+    /// retired mail (`null` until Cyrus was looked at) how many KiB it has by uid, `null` until it is out of the way.
     #[must_use]
-    pub fn counts(&self) -> (usize, usize) {
+    pub fn status(&self) -> Value {
+        let retired = self.0.replica.retired_of_store(self.0.shard);
         let state = self.0.state();
-        (state.inventory().len(), state.pending())
+        let kept = |uid: &String| {
+            state.inventory().place_of(uid)?;
+            Some((uid.clone(), json!(state.sizes().get(uid))))
+        };
+        let kept = || retired.keys().filter_map(kept).collect::<serde_json::Map<_, _>>();
+        let failures = state.failures().iter().map(|(address, failure)| {
+            (address.clone(), json!({ "reason": failure.reason(), "message": failure.to_string() }))
+        });
+        json!({
+            "mailboxes": state.inventory().len(),
+            "pending": state.pending(),
+            "failures": failures.collect::<serde_json::Map<_, _>>(),
+            "retired": self.0.surveyed.borrow().then(kept),
+        })
     }
 
     /// Works until it is dropped. `starts` counts the starts of Cyrus.
@@ -149,6 +186,10 @@ impl Provisioner {
                     _ = changed.changed() => sleep(GATHER).await,
                     _ = replan.tick() => {}
                     _ = starts.changed() => break,
+                    () = self.0.stale.notified() => {
+                        sleep(RETRY.0).await;
+                        break;
+                    }
                     _ = resurvey.tick() => break,
                 }
             }
@@ -157,13 +198,8 @@ impl Provisioner {
 
     async fn survey(&self) {
         for attempt in 1_u32.. {
-            match survey::inventory(&self.0.access).await {
-                Ok(inventory) => {
-                    tracing::info!(mailboxes = inventory.len(), "read what Cyrus has");
-                    self.0.state().surveyed(inventory);
-                    self.0.surveyed.send_replace(true);
-                    return;
-                }
+            match self.surveyed().await {
+                Ok(()) => return,
                 Err(error) if attempt % RETRY.1 == 0 => {
                     tracing::warn!(%error, "cannot read what Cyrus has, trying again");
                 }
@@ -173,21 +209,53 @@ impl Provisioner {
         }
     }
 
+    async fn surveyed(&self) -> Result<(), client::Error> {
+        // What is changed meanwhile would be overlooked.
+        let _alone = self.0.moving.write().await;
+        let mut inventory = survey::inventory(&self.0.access).await?;
+        // Without a directory nobody knows an owner; the next survey will.
+        if self.0.replica.loaded() {
+            survey::record_owners(&self.0.access, &self.wanted(), &mut inventory).await?;
+        } else {
+            self.0.stale.notify_one();
+        }
+        tracing::info!(mailboxes = inventory.len(), "read what Cyrus has");
+        self.0.state().surveyed(inventory);
+        self.0.surveyed.send_replace(true);
+        Ok(())
+    }
+
+    fn wanted(&self) -> Wanted {
+        let (replica, shard) = (&self.0.replica, self.0.shard);
+        Wanted { mailboxes: replica.mailboxes_of_store(shard), retired: replica.retired_of_store(shard) }
+    }
+
     async fn plan(&self) {
-        let wanted = self.0.replica.mailboxes_of_store(self.0.shard);
+        let wanted = self.wanted();
         let unknown = survey::without_quota(&wanted, self.0.state().inventory());
         match survey::quotas(&self.0.access, unknown).await {
             Ok(quotas) => self.0.state().quotas(quotas),
             Err(error) => tracing::warn!(%error, "cannot read quotas, will try again"),
+        }
+        let kept = |uid: &&String| {
+            let state = self.0.state();
+            state.inventory().place_of(uid) == Some(&names::retired_address(uid))
+                && !state.sizes().contains_key(*uid)
+        };
+        let unknown = wanted.retired.keys().filter(kept).cloned().collect();
+        match survey::sizes(&self.0.access, unknown).await {
+            Ok(sizes) => self.0.state().kept(sizes),
+            Err(error) => tracing::warn!(%error, "cannot read sizes, will try again"),
         }
         let mut state = self.0.state();
         let addresses = disagreements(&wanted, state.inventory());
         if !addresses.is_empty() {
             tracing::info!(mailboxes = addresses.len(), "Cyrus does not agree with the directory yet");
         }
-        if let Some((address, failure)) = state.planned(addresses) {
+        if let Some((address, failure)) = state.failures().iter().next() {
             tracing::warn!(address, %failure, "some mailboxes failed, this one for example; will try again");
         }
+        state.planned(addresses);
         drop(state);
         self.0.count();
         self.0.work.notify_waiters();

@@ -3,6 +3,22 @@
 //! An address comes in, names go out, and the other way round. It must not give a name that means something else to
 //! Cyrus: `/` would make a folder of another mailbox, `+` is where Cyrus takes off a folder's name.
 
+/// The domain under whose addresses mail is kept whose mailbox is gone. No client reaches it: no domain of this name is in
+/// the DNS, and the directory has no such mailbox.
+const RETIRED: &str = "retired.invalid";
+
+/// The address under which the mail of this owner is kept when its mailbox is gone.
+#[must_use]
+pub fn retired_address(uid: &str) -> String {
+    format!("{uid}@{RETIRED}")
+}
+
+/// The owner whose mail is kept under this address, if it is such an address.
+#[must_use]
+pub fn retired_owner(address: &str) -> Option<&str> {
+    address.strip_suffix(RETIRED)?.strip_suffix('@')
+}
+
 /// The names of one mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailboxName<'a> {
@@ -75,6 +91,15 @@ mod tests {
         assert_eq!(owner(b"user/an/K\xc3\xa9/x@y@x.vn"), Some(("an@x.vn".into(), true)));
         assert_eq!(owner(b"DELETED/user/an@x.vn"), None);
         assert_eq!(owner(b"user/an"), None);
+    }
+
+    #[test]
+    fn a_retired_address_has_a_name_and_leads_back_to_its_owner() {
+        let uid = "0d1c5b8e-6a1f-4b7e-9b0a-2f6d1c3e4f50";
+        let address = retired_address(uid);
+        assert_eq!(MailboxName::of(&address).unwrap().inbox(), format!("user/{uid}@retired.invalid"));
+        assert_eq!(retired_owner(&address), Some(uid));
+        assert_eq!(retired_owner("an@x.vn"), None);
     }
 
     proptest! {

@@ -1,15 +1,30 @@
 //! What is to be done so that Cyrus agrees with the directory. Pure.
 //!
-//! What the directory wants and what Cyrus has come in, steps go out. No step deletes or renames: a mailbox that the
-//! directory no longer has stays where it is, and nobody reaches it.
+//! What the directory wants and what Cyrus has come in, steps go out. A mailbox is its owner's: the uid recorded in Cyrus
+//! decides, not the name. Mail of another owner is never made available under an address; it moves out of the way if
+//! the directory says that it is retired, and otherwise stays where it is. Only what the directory says to purge is
+//! deleted.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashSet},
     sync::Arc,
 };
 
-use super::names::MailboxName;
-use crate::{directory::MailboxEntry, wire::imap::Command};
+use super::{
+    inventory::{Have, Inventory, Quota},
+    names::{MailboxName, retired_address},
+    state::Failure,
+};
+use crate::{
+    directory::{MailboxEntry, Retired},
+    wire::imap::Command,
+};
+
+/// The annotation that records the owner. Private to the administrator: the mailbox's user sees another value under
+/// this name, and can change only that.
+pub const OWNER: &str = "/private/comment";
+/// Recorded as owner where mail was found that no Mailbox claims.
+pub const NOBODY: &str = "nobody";
 
 /// A folder that every mailbox begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,36 +43,55 @@ pub const FOLDERS: [Folder; 4] = [
     Folder { name: "Trash", special_use: "\\Trash" },
 ];
 
-/// What is known of a mailbox's quota in Cyrus.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Quota {
-    /// Nobody has asked yet.
-    #[default]
-    Unknown,
-    /// It has none.
-    None,
-    /// This many KiB.
-    Kib(u64),
+/// One change of what there is under an address. One must be done before the next is begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// Make the mailbox.
+    Create(String),
+    /// Record the owner of the mailbox.
+    Own(String, String),
+    /// Give the mailbox of the first address, with all that belongs to it, the second.
+    Rename(String, String),
+    /// Let the administrator delete the mailbox, and delete it.
+    Delete(String),
 }
 
-/// What Cyrus has of an address.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Have {
-    /// Whether there is a folder, of whatever name. A mailbox without any has not been furnished; one with some is its
-    /// owner's business, who may have renamed or deleted what we made.
-    pub furnished: bool,
-    /// Its quota.
-    pub quota: Quota,
+impl Move {
+    /// The administrator's commands for it; none if Cyrus cannot keep a mailbox of such a name.
+    #[must_use]
+    pub fn commands(&self) -> Option<Vec<Command>> {
+        let inbox = |address: &str| Some(MailboxName::of(address)?.inbox());
+        Some(match self {
+            Self::Create(address) => vec![Command::new("CREATE").string(inbox(address)?.as_bytes())],
+            Self::Own(address, owner) => vec![record(&inbox(address)?, owner)],
+            Self::Rename(from, to) => {
+                vec![Command::new("RENAME").string(inbox(from)?.as_bytes()).string(inbox(to)?.as_bytes())]
+            }
+            Self::Delete(address) => {
+                let inbox = inbox(address)?;
+                let rights = Command::new("SETACL").string(inbox.as_bytes()).raw("cyrus lrswipkxtecdan");
+                vec![rights, Command::new("DELETE").string(inbox.as_bytes())]
+            }
+        })
+    }
+
+    /// Whether it concerns mail that is there already.
+    #[must_use]
+    pub const fn is_of_mail(&self) -> bool {
+        matches!(self, Self::Rename(..) | Self::Delete(_))
+    }
 }
 
-/// All that Cyrus has, by address.
-pub type Inventory = HashMap<String, Have>;
+/// The command that records the owner of the mailbox of this name; of the server itself if the name is empty.
+#[must_use]
+pub fn record(inbox: &str, owner: &str) -> Command {
+    let command = Command::new("SETMETADATA").string(inbox.as_bytes());
+    command.raw(&format!("({OWNER} \"{}\")", owner.replace(['"', '\\'], "")))
+}
 
-/// One thing to do.
+/// One thing to do in a mailbox that is where it belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Make the mailbox. Refused if it exists: the quota's answer tells whether all is well.
-    Create,
     /// Set the quota to this many KiB.
     SetQuota(u64),
     /// Make a folder.
@@ -70,11 +104,9 @@ impl Step {
     /// The administrator's command for it; none for what the owner does.
     #[must_use]
     pub fn command(self, name: &MailboxName<'_>) -> Option<Command> {
-        let inbox = name.inbox();
         Some(match self {
-            Self::Create => Command::new("CREATE").string(inbox.as_bytes()),
             Self::SetQuota(kib) => {
-                Command::new("SETQUOTA").string(inbox.as_bytes()).raw(&format!("(STORAGE {kib})"))
+                Command::new("SETQUOTA").string(name.inbox().as_bytes()).raw(&format!("(STORAGE {kib})"))
             }
             Self::Furnish(folder) => Command::new("CREATE")
                 .string(name.folder(folder.name).as_bytes())
@@ -84,116 +116,114 @@ impl Step {
     }
 }
 
-/// The steps for one mailbox; none if Cyrus agrees.
-#[must_use]
-pub fn steps(wanted: &MailboxEntry, have: Option<Have>) -> Vec<Step> {
-    let mut steps = Vec::new();
-    if have.is_none() {
-        steps.push(Step::Create);
+/// The moves after which the mail of `wanted` is under `address`; none if it is there. `is_retired` says of an owner that
+/// its mail is to be out of the way.
+///
+/// # Errors
+/// It cannot be, as long as the directory wants the same and Cyrus has the same.
+pub fn moves(
+    address: &str,
+    wanted: &MailboxEntry,
+    have: &Inventory,
+    is_retired: impl Fn(&str) -> bool,
+) -> Result<Vec<Move>, Failure> {
+    let (own, here) = (|| Move::Own(address.to_owned(), wanted.uid.clone()), address.to_owned());
+    let occupant = have.get(address);
+    if wanted.uid.is_empty() {
+        return Ok(if occupant.is_some() { Vec::new() } else { vec![Move::Create(here)] });
     }
+    let elsewhere = have.place_of(&wanted.uid).filter(|place| *place != address);
+    let mut moves = Vec::new();
+    match occupant.map(|have| have.owner.as_deref()) {
+        Some(Some(owner)) if *owner == *wanted.uid => return Ok(moves),
+        // Ours, interrupted before it was recorded; or of a time before owners were recorded.
+        Some(None) if elsewhere.is_none() => return Ok(vec![own()]),
+        Some(Some(owner)) if elsewhere.is_none() && inherits(wanted, owner) => return Ok(vec![own()]),
+        Some(Some(owner)) if is_retired(owner) => moves.push(Move::Rename(here, retired_address(owner))),
+        Some(_) => return Err(Failure::OtherOwner),
+        None => {}
+    }
+    let heir_of = wanted.heir_of.as_deref();
+    match (elsewhere, heir_of.map(|former| have.place_of(former))) {
+        (Some(place), _) => moves.push(Move::Rename(place.to_owned(), address.to_owned())),
+        (None, Some(Some(place))) => moves.extend([
+            Move::Own(place.to_owned(), wanted.uid.clone()),
+            Move::Rename(place.to_owned(), address.to_owned()),
+        ]),
+        (None, Some(None)) => return Err(Failure::NothingToRestore),
+        (None, None) => moves.extend([Move::Create(address.to_owned()), own()]),
+    }
+    Ok(moves)
+}
+
+fn inherits(wanted: &MailboxEntry, owner: &str) -> bool {
+    wanted.adopt || wanted.heir_of.as_deref() == Some(owner)
+}
+
+/// The moves after which the mail of `uid` is out of the way, or gone if it is to be purged.
+#[must_use]
+pub fn retirement(uid: &str, retired: &Retired, have: &Inventory) -> Vec<Move> {
+    let (Some(place), home) = (have.place_of(uid), retired_address(uid)) else { return Vec::new() };
+    let mut moves = Vec::new();
+    if place != home {
+        moves.push(Move::Rename(place.to_owned(), home.clone()));
+    }
+    if retired.purge {
+        moves.push(Move::Delete(home));
+    }
+    moves
+}
+
+/// The steps for a mailbox that is where it belongs; none if Cyrus agrees.
+#[must_use]
+pub fn steps(wanted: &MailboxEntry, have: &Have) -> Vec<Step> {
+    let mut steps = Vec::new();
     let quota = wanted.quota.div_ceil(1024);
-    if !matches!(have.map(|have| have.quota), Some(Quota::Unknown))
-        && have.map(|it| it.quota) != Some(Quota::Kib(quota))
-    {
+    if have.quota != Quota::Unknown && have.quota != Quota::Kib(quota) {
         steps.push(Step::SetQuota(quota));
     }
-    if !have.is_some_and(|have| have.furnished) {
+    if !have.furnished {
         steps.extend(FOLDERS.map(Step::Furnish));
         steps.push(Step::Subscribe);
     }
     steps
 }
 
-/// The addresses for which there is something to do: those without a mailbox first.
+/// What the directory wants of a store.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// Mailboxes by address.
+    pub mailboxes: BTreeMap<String, Arc<MailboxEntry>>,
+    /// Mail that is kept out of the way, by uid.
+    pub retired: BTreeMap<String, Arc<Retired>>,
+}
+
+/// The addresses for which there is something to do: those without a mailbox first; mail that is to be out of the way
+/// stands under the address where it is to be.
 #[must_use]
-pub fn disagreements(wanted: &BTreeMap<String, Arc<MailboxEntry>>, have: &Inventory) -> Vec<String> {
+pub fn disagreements(wanted: &Wanted, have: &Inventory) -> Vec<String> {
+    let mut owners = HashSet::new();
+    // Between two parts of the directory an owner may stand in both, or in none: what stands in two waits.
+    let twice: HashSet<_> = wanted
+        .mailboxes
+        .values()
+        .filter(|entry| !entry.uid.is_empty() && !owners.insert(&entry.uid))
+        .map(|entry| &entry.uid)
+        .collect();
+    let heirs: HashSet<_> = wanted.mailboxes.values().filter_map(|entry| entry.heir_of.as_deref()).collect();
     let (mut missing, mut others) = (Vec::new(), Vec::new());
-    for (address, entry) in wanted {
+    for (address, entry) in wanted.mailboxes.iter().filter(|(_, entry)| !twice.contains(&entry.uid)) {
+        let moves = moves(address, entry, have, |owner| wanted.retired.contains_key(owner));
         match have.get(address) {
-            None => missing.push(address.clone()),
-            Some(found) if !steps(entry, Some(*found)).is_empty() => others.push(address.clone()),
-            Some(_) => {}
+            _ if !moves.is_ok_and(|moves| moves.is_empty()) => missing.push(address.clone()),
+            Some(found) if !steps(entry, found).is_empty() => others.push(address.clone()),
+            _ => {}
         }
     }
     missing.append(&mut others);
+    let retired = wanted.retired.iter().filter(|(uid, retired)| {
+        !owners.contains(uid) && !heirs.contains(uid.as_str()) && !retirement(uid, retired, have).is_empty()
+    });
+    missing.extend(retired.map(|(uid, _)| retired_address(uid)));
     missing
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::MailboxState;
-    use proptest::prelude::*;
-
-    fn entry(quota: u64) -> MailboxEntry {
-        MailboxEntry { store: 0, state: MailboxState::Active, quota, credential: None }
-    }
-
-    fn have(furnished: bool, quota: Quota) -> Have {
-        Have { furnished, quota }
-    }
-
-    #[test]
-    fn each_difference_has_its_steps() {
-        let furnish: Vec<_> = FOLDERS.map(Step::Furnish).into_iter().chain([Step::Subscribe]).collect();
-        let all = [vec![Step::Create, Step::SetQuota(2048)], furnish.clone()].concat();
-        for (found, expected) in [
-            (None, all),
-            (Some(have(true, Quota::Kib(2048))), vec![]),
-            (Some(have(true, Quota::Kib(1))), vec![Step::SetQuota(2048)]),
-            (Some(have(true, Quota::None)), vec![Step::SetQuota(2048)]),
-            (Some(have(true, Quota::Unknown)), vec![]),
-            (Some(have(false, Quota::Kib(2048))), furnish.clone()),
-            (Some(have(false, Quota::Unknown)), furnish.clone()),
-            (Some(have(false, Quota::None)), [vec![Step::SetQuota(2048)], furnish].concat()),
-        ] {
-            assert_eq!(steps(&entry(2 << 20), found), expected, "{found:?}");
-        }
-    }
-
-    #[test]
-    fn a_quota_is_rounded_up_to_whole_kibibytes() {
-        assert!(steps(&entry(1025), None).contains(&Step::SetQuota(2)));
-    }
-
-    #[test]
-    fn what_the_directory_does_not_know_is_left_alone_and_what_is_missing_comes_first() {
-        let wanted = [("a@x", 1024), ("b@x", 1024), ("c@x", 1024)];
-        let wanted = wanted.map(|(address, quota)| (address.to_owned(), Arc::new(entry(quota)))).into();
-        let found = [("a@x", Quota::None), ("c@x", Quota::Kib(1)), ("gone@x", Quota::None)];
-        let found =
-            found.map(|(address, quota)| (address.to_owned(), Have { furnished: true, quota })).into();
-        assert_eq!(disagreements(&wanted, &found), ["b@x", "a@x"]);
-    }
-
-    #[test]
-    fn commands_name_the_mailbox_of_the_address() {
-        let name = MailboxName::of("an@x.vn").unwrap();
-        let create = Command::new("CREATE").string(b"user/an@x.vn");
-        assert_eq!(Step::Create.command(&name), Some(create));
-        let quota = Command::new("SETQUOTA").string(b"user/an@x.vn").raw("(STORAGE 7)");
-        assert_eq!(Step::SetQuota(7).command(&name), Some(quota));
-        let folder = Command::new("CREATE").string(b"user/an/Junk@x.vn").raw("(USE (\\Junk))");
-        assert_eq!(Step::Furnish(FOLDERS[2]).command(&name), Some(folder));
-        assert_eq!(Step::Subscribe.command(&name), None);
-    }
-
-    proptest! {
-        /// After its steps a mailbox is as wanted, whatever it was before.
-        #[test]
-        fn steps_lead_to_agreement(quota: u32, furnished: bool, kib in proptest::option::of(0_u64..3), exists: bool) {
-            let before = exists.then(|| Have { furnished, quota: kib.map_or(Quota::None, Quota::Kib) });
-            let wanted = entry(u64::from(quota));
-            let mut after = before;
-            for step in steps(&wanted, before) {
-                let found = after.get_or_insert_default();
-                match step {
-                    Step::Create => {}
-                    Step::SetQuota(kib) => found.quota = Quota::Kib(kib),
-                    Step::Furnish(_) | Step::Subscribe => found.furnished = true,
-                }
-            }
-            prop_assert_eq!(steps(&wanted, after), vec![]);
-        }
-    }
 }

@@ -2,11 +2,11 @@
 //!
 //! Plans, questions and results come in; the next address to work on goes out, those somebody waits for first.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use tokio::sync::oneshot;
 
-use super::plan::{Have, Inventory, Quota};
+use super::inventory::{Inventory, Quota};
 
 /// Why a mailbox is not as the directory wants it.
 #[derive(thiserror::Error, Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,15 @@ pub enum Failure {
     /// Cyrus cannot keep a mailbox of this name.
     #[error("Cyrus cannot keep a mailbox of this name")]
     NoName,
+    /// What Cyrus has under the address is another owner's mail, which nobody asked to be taken over.
+    #[error("the mail under this address is another owner's")]
+    OtherOwner,
+    /// The mail that is to be restored is not here.
+    #[error("there is no such mail to be restored")]
+    NothingToRestore,
+    /// Half of a change of the directory has arrived.
+    #[error("the mailbox is being moved")]
+    Moving,
     /// Cyrus refused.
     #[error("Cyrus refused: {0}")]
     Refused(String),
@@ -26,6 +35,23 @@ pub enum Failure {
     /// It took too long.
     #[error("it took too long")]
     Late,
+}
+
+impl Failure {
+    /// One word for it, for conditions.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::NotHere => "NotHere",
+            Self::NoName => "NoName",
+            Self::OtherOwner => "OtherOwner",
+            Self::NothingToRestore => "NothingToRestore",
+            Self::Moving => "Moving",
+            Self::Refused(_) => "Refused",
+            Self::Unavailable(_) => "Unavailable",
+            Self::Late => "Late",
+        }
+    }
 }
 
 /// What a waiter gets.
@@ -39,7 +65,9 @@ pub struct State {
     bulk: VecDeque<String>,
     waiting: HashMap<String, Vec<oneshot::Sender<Result>>>,
     pending: HashSet<String>,
-    failure: Option<(String, Failure)>,
+    failures: BTreeMap<String, Failure>,
+    /// KiB of mail that is kept out of the way, by owner.
+    sizes: BTreeMap<String, u64>,
 }
 
 impl State {
@@ -48,25 +76,46 @@ impl State {
         &self.inventory
     }
 
+    /// Changes what Cyrus is known to have: it was changed.
+    pub fn inventory_mut(&mut self) -> &mut Inventory {
+        &mut self.inventory
+    }
+
     /// Takes what Cyrus was found to have.
     pub fn surveyed(&mut self, inventory: Inventory) {
         self.inventory = inventory;
+        self.sizes.clear();
     }
 
     /// Takes quotas that Cyrus was asked for, unless a newer one has been set meanwhile.
     pub fn quotas(&mut self, quotas: impl IntoIterator<Item = (String, Quota)>) {
         for (address, quota) in quotas {
-            if let Some(have) = self.inventory.get_mut(&address).filter(|have| have.quota == Quota::Unknown) {
-                have.quota = quota;
+            if self.inventory.get(&address).is_some_and(|have| have.quota == Quota::Unknown) {
+                self.inventory.change(&address, |have| have.quota = quota);
             }
         }
     }
 
-    /// Takes a plan in place of the last one. Returns what failed since then, as an example.
-    pub fn planned(&mut self, addresses: Vec<String>) -> Option<(String, Failure)> {
+    /// Takes how many KiB of mail are kept for these owners.
+    pub fn kept(&mut self, sizes: BTreeMap<String, u64>) {
+        self.sizes.extend(sizes);
+    }
+
+    /// How many KiB of mail are kept, by owner.
+    pub const fn sizes(&self) -> &BTreeMap<String, u64> {
+        &self.sizes
+    }
+
+    /// Takes a plan in place of the last one. What is not planned any more has not failed either.
+    pub fn planned(&mut self, addresses: Vec<String>) {
         self.pending = addresses.iter().cloned().collect();
+        self.failures.retain(|address, _| self.pending.contains(address));
         self.bulk = addresses.into();
-        self.failure.take()
+    }
+
+    /// What failed and was not mended yet, by address.
+    pub const fn failures(&self) -> &BTreeMap<String, Failure> {
+        &self.failures
     }
 
     /// Puts `address` before everything planned. Those who ask for the same one share the work.
@@ -87,29 +136,20 @@ impl State {
     }
 
     /// Takes what became of an address, and tells those who wait. A failure stays pending until the next plan.
-    pub fn finished(&mut self, address: &str, result: std::result::Result<Have, Failure>) {
-        if matches!(result, Ok(_) | Err(Failure::NotHere)) {
-            self.pending.remove(address);
-        }
-        let result = match result {
-            Ok(have) => {
-                self.inventory.insert(address.to_owned(), have);
-                Ok(())
+    pub fn finished(&mut self, address: &str, result: &Result) {
+        match result {
+            Ok(()) | Err(Failure::NotHere) => {
+                self.pending.remove(address);
+                self.failures.remove(address);
             }
             Err(failure) => {
-                self.failure = Some((address.to_owned(), failure.clone()));
-                Err(failure)
+                self.failures.insert(address.to_owned(), failure.clone());
             }
-        };
+        }
         for waiter in self.waiting.remove(address).unwrap_or_default() {
             // Who no longer waits need not know.
             let _ = waiter.send(result.clone());
         }
-    }
-
-    /// Forgets what Cyrus has of this address: it said that it has nothing.
-    pub fn forget(&mut self, address: &str) {
-        self.inventory.remove(address);
     }
 
     /// How many mailboxes are not as wanted.
@@ -120,9 +160,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    const AGREED: std::result::Result<Have, Failure> = Ok(Have { furnished: true, quota: Quota::Kib(1) });
+    use super::{super::inventory::Have, *};
 
     #[test]
     fn who_waits_comes_first_and_shares_the_work() {
@@ -133,10 +171,9 @@ mod tests {
         assert_eq!(state.next(true), None);
         assert_eq!(state.next(false).as_deref(), Some("a@x"));
         assert!(one.try_recv().is_err());
-        state.finished("b@x", AGREED);
+        state.finished("b@x", &Ok(()));
         assert_eq!((one.try_recv(), two.try_recv()), (Ok(Ok(())), Ok(Ok(()))));
         assert_eq!(state.pending(), 1);
-        assert!(state.inventory().contains_key("b@x"));
     }
 
     #[test]
@@ -144,20 +181,23 @@ mod tests {
         let mut state = State::default();
         state.planned(vec!["a@x".into()]);
         let mut waiter = state.ask("a@x");
-        state.finished("a@x", Err(Failure::NoName));
+        state.finished("a@x", &Err(Failure::NoName));
         assert_eq!(waiter.try_recv(), Ok(Err(Failure::NoName)));
-        assert_eq!(state.pending(), 1);
-        assert_eq!(state.planned(vec![]), Some(("a@x".into(), Failure::NoName)));
-        assert_eq!((state.pending(), state.planned(vec![])), (0, None));
+        state.planned(vec!["a@x".into()]);
+        assert_eq!((state.pending(), state.failures().get("a@x")), (1, Some(&Failure::NoName)));
+        state.planned(vec![]);
+        assert_eq!((state.pending(), state.failures().len()), (0, 0));
     }
 
     #[test]
     fn a_quota_that_was_set_is_newer_than_one_that_was_read() {
-        let mut state = State::default();
-        state.surveyed([("a@x".to_owned(), Have::default()), ("b@x".to_owned(), Have::default())].into());
-        state.finished("a@x", AGREED);
+        let (mut state, mut found) = (State::default(), Inventory::default());
+        found.insert("a@x", Have::default());
+        found.insert("b@x", Have::default());
+        state.surveyed(found);
+        state.inventory_mut().change("a@x", |have| have.quota = Quota::Kib(1));
         state.quotas([("a@x".to_owned(), Quota::None), ("b@x".to_owned(), Quota::Kib(5))]);
-        assert_eq!(state.inventory()["a@x"].quota, Quota::Kib(1));
-        assert_eq!(state.inventory()["b@x"].quota, Quota::Kib(5));
+        let quota = |address| state.inventory().get(address).unwrap().quota;
+        assert_eq!((quota("a@x"), quota("b@x")), (Quota::Kib(1), Quota::Kib(5)));
     }
 }

@@ -10,11 +10,12 @@ use tokio::time::{sleep, timeout};
 use super::{
     Shared,
     client::{Access, Client, Error, Outcome},
-    names::MailboxName,
-    plan::{FOLDERS, Have, Quota, Step, steps},
+    inventory::{Have, Quota},
+    names::{MailboxName, retired_owner},
+    plan::{FOLDERS, Move, Step, moves, retirement, steps},
     state::Failure,
 };
-use crate::wire::imap::Command;
+use crate::{directory::MailboxEntry, wire::imap::Command};
 
 /// Pause after Cyrus could not be asked, so that a queue is not run down in vain.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -28,7 +29,7 @@ pub(super) async fn work(shared: Arc<Shared>, urgent_only: bool) {
         let address = next(&shared, urgent_only).await;
         let result = agree(&shared, &mut connection, &address).await;
         let unavailable = matches!(result, Err(Failure::Unavailable(_)));
-        shared.state().finished(&address, result);
+        shared.state().finished(&address, &result);
         shared.count();
         if unavailable {
             sleep(PAUSE).await;
@@ -49,14 +50,94 @@ async fn next(shared: &Shared, urgent_only: bool) -> String {
     }
 }
 
-async fn agree(shared: &Shared, connection: &mut Option<Client>, address: &str) -> Result<Have, Failure> {
+/// Makes what is under `address` as the directory wants it.
+async fn agree(shared: &Shared, connection: &mut Option<Client>, address: &str) -> Result<(), Failure> {
+    if let Some(uid) = retired_owner(address)
+        && let Some(retired) = shared.replica.retired(uid).filter(|retired| retired.store == shared.shard)
+    {
+        let _alone = shared.moving.write().await;
+        let moves = retirement(uid, &retired, shared.state().inventory());
+        return carry_out(shared, connection, moves).await;
+    }
     let found = shared.replica.find(address).ok_or(Failure::NotHere)?;
     if found.address != address || found.entry.store != shared.shard {
         return Err(Failure::NotHere);
     }
+    let plan = || {
+        let is_retired = |owner: &str| shared.replica.retired(owner).is_some();
+        moves(address, &found.entry, shared.state().inventory(), is_retired)
+    };
+    if plan()?.iter().any(Move::is_of_mail) {
+        // Nothing else may be made or moved meanwhile: a name may be free only in between.
+        let _alone = shared.moving.write().await;
+        let moves = plan()?;
+        if moves.iter().any(|step| leaves_a_mailbox(shared, step, &found.entry.uid)) {
+            return Err(Failure::Moving);
+        }
+        carry_out(shared, connection, moves).await?;
+    } else {
+        let _beside_others = shared.moving.read().await;
+        let moves = plan()?;
+        if moves.iter().any(Move::is_of_mail) {
+            return Err(Failure::Moving);
+        }
+        carry_out(shared, connection, moves).await?;
+    }
+    furnish(shared, connection, address, &found.entry).await
+}
+
+/// Whether the directory still has the mailbox under the address that the step takes it from: the part of the directory
+/// that says otherwise has not arrived.
+fn leaves_a_mailbox(shared: &Shared, step: &Move, uid: &str) -> bool {
+    let Move::Rename(from, _) = step else { return false };
+    shared.replica.find(from).is_some_and(|found| found.address == *from && found.entry.uid == uid)
+}
+
+/// Does one after another; the inventory is told of each.
+async fn carry_out(
+    shared: &Shared,
+    connection: &mut Option<Client>,
+    moves: Vec<Move>,
+) -> Result<(), Failure> {
+    for step in moves {
+        if step.is_of_mail() {
+            tracing::info!(?step, "mail is moved");
+        }
+        let commands = step.commands().ok_or(Failure::NoName)?;
+        let outcomes = administer(&shared.access, connection, commands)
+            .await
+            .map_err(|error| Failure::Unavailable(error.to_string()))?;
+        if let Some(outcome) = outcomes.last().filter(|outcome| !outcome.is_ok()) {
+            // Cyrus has something else than we thought: it is looked at again.
+            shared.stale.notify_one();
+            return Err(Failure::Refused(String::from_utf8_lossy(&outcome.text).into_owned()));
+        }
+        let mut state = shared.state();
+        let inventory = state.inventory_mut();
+        match &step {
+            Move::Create(address) => {
+                inventory.insert(address, Have { quota: Quota::None, ..Have::default() });
+            }
+            Move::Own(address, uid) => {
+                inventory.change(address, |have| have.owner = Some(uid.as_str().into()));
+            }
+            Move::Rename(from, to) => inventory.rename(from, to),
+            Move::Delete(address) => drop(inventory.remove(address)),
+        }
+    }
+    Ok(())
+}
+
+/// Sees to quota and folders of a mailbox that is there.
+async fn furnish(
+    shared: &Shared,
+    connection: &mut Option<Client>,
+    address: &str,
+    wanted: &MailboxEntry,
+) -> Result<(), Failure> {
     let name = MailboxName::of(address).ok_or(Failure::NoName)?;
-    let have = shared.state().inventory().get(address).copied();
-    let steps = steps(&found.entry, have);
+    let have = shared.state().inventory().get(address).cloned().unwrap_or_default();
+    let steps = steps(wanted, &have);
     let (administered, commands): (Vec<_>, Vec<_>) =
         steps.iter().filter_map(|step| Some((*step, step.command(&name)?))).unzip();
     let outcomes = administer(&shared.access, connection, commands)
@@ -70,12 +151,15 @@ async fn agree(shared: &Shared, connection: &mut Option<Client>, address: &str) 
             Err(_) => tracing::warn!(address, "the owner's folders are not subscribed: no answer in time"),
         }
     }
-    let quota = steps.iter().find_map(|step| match step {
-        Step::SetQuota(kib) => Some(Quota::Kib(*kib)),
-        _ => None,
+    shared.state().inventory_mut().change(address, |have| {
+        have.furnished = true;
+        for step in steps {
+            if let Step::SetQuota(kib) = step {
+                have.quota = Quota::Kib(kib);
+            }
+        }
     });
-    let quota = quota.or(have.map(|have| have.quota)).unwrap_or_default();
-    Ok(Have { furnished: true, quota })
+    Ok(())
 }
 
 /// Runs the commands, over a new connection if the old one has died in the meantime.
@@ -99,8 +183,7 @@ async fn administer(
     Ok(outcomes)
 }
 
-/// What exists already is refused by `CREATE`. A quota can be set only on a mailbox that exists: so its answer counts,
-/// and no text needs to be understood.
+/// A folder that exists already is refused by `CREATE`: only the quota's answer counts.
 fn judge(steps: &[Step], outcomes: &[Outcome]) -> Result<(), Failure> {
     for (step, outcome) in steps.iter().zip(outcomes) {
         if matches!(step, Step::SetQuota(_)) && !outcome.is_ok() {

@@ -108,7 +108,7 @@ impl Index {
             let addresses = system.shards.get(shard as usize).into_iter().flatten();
             let entries =
                 addresses.filter_map(|address| Some((address.to_string(), self.entry(address, name)?)));
-            (shard, Shard { entries: entries.collect() })
+            (shard, Shard { entries: entries.collect(), ..Shard::default() })
         });
         Some(Compiled {
             count: system.count(),
@@ -138,6 +138,9 @@ impl Index {
             return Some(Entry::Alias(mailbox.fact.address.to_string()));
         }
         Some(Entry::Mailbox(MailboxEntry {
+            uid: mailbox.fact.meta.uid.to_string(),
+            heir_of: None,
+            adopt: mailbox.fact.adopt || self.systems.get(system).is_some_and(|system| system.fact.adopt),
             store: mailbox.fact.shard.unwrap_or_default(),
             state: mailbox.fact.state,
             quota: mailbox.fact.quota.unwrap_or(DEFAULT_QUOTA),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     api::{self, MailboxState},
     directory::{self, AddressError},
-    names::SystemName,
+    names::{ADOPT, SystemName},
     quantity,
 };
 
@@ -84,6 +84,8 @@ pub struct SystemFact {
     pub tenants: Vec<String>,
     /// Number of store shards.
     pub stores: u32,
+    /// Whether its Mailboxes take over what the stores have under their addresses.
+    pub adopt: bool,
 }
 
 impl From<&api::MailSystem> for SystemFact {
@@ -93,6 +95,7 @@ impl From<&api::MailSystem> for SystemFact {
             hostname: object.spec.hostname.as_str().into(),
             tenants: object.spec.tenant_namespaces.clone(),
             stores: object.spec.store.shards.max(1),
+            adopt: object.annotations().get(ADOPT) == Some(&object.name_any()),
         }
     }
 }
@@ -150,6 +153,8 @@ pub struct MailboxFact {
     pub quota: Option<u64>,
     /// The Secret with the password; `None` means that one is generated.
     pub secret: Option<Box<SecretRef>>,
+    /// Whether it takes over what its store has under its address.
+    pub adopt: bool,
     /// The store shard it was given.
     pub shard: Option<u32>,
     /// Its status as the API has it.
@@ -169,8 +174,13 @@ impl TryFrom<&api::Mailbox> for MailboxFact {
         aliases.dedup();
         aliases.retain(|alias| *alias != address);
         let status = object.status.clone().unwrap_or_default();
+        let adopt = object
+            .annotations()
+            .get(ADOPT)
+            .is_some_and(|named| directory::fold(named).as_ref() == Ok(&address));
         Ok(Self {
             meta: Meta::of(object),
+            adopt,
             address: address.into(),
             aliases: aliases.into_iter().map(Arc::from).collect(),
             state: spec.state,

@@ -78,7 +78,10 @@ impl Index {
                 self.settle_domains();
                 self.apply_system(name, fact)
             }
-            Some(_) => {
+            Some(old) => {
+                if old.adopt != fact.adopt {
+                    self.rewrite(name);
+                }
                 self.touch_domains_of(name);
                 false
             }
@@ -154,8 +157,8 @@ impl Index {
             || (&old.fact.address, &old.fact.aliases, &old.fact.secret)
                 != (&fact.address, &fact.aliases, &fact.secret);
         if !relinked {
-            let content =
-                (old.fact.state, old.fact.quota, old.fact.shard) != (fact.state, fact.quota, fact.shard);
+            let content = (old.fact.state, old.fact.quota, old.fact.shard, old.fact.adopt)
+                != (fact.state, fact.quota, fact.shard, fact.adopt);
             old.fact = fact;
             if content {
                 self.touch_content(key);

@@ -123,7 +123,8 @@ fn oracle(state: &State, name: &SystemName) -> (BTreeSet<String>, BTreeMap<Strin
             entries.insert(alias.to_string(), Entry::Alias(fact.address.to_string()));
         }
         let (state, quota) = (fact.state, fact.quota.unwrap());
-        let entry = MailboxEntry { store: 0, state, quota, credential: None };
+        let uid = fact.meta.uid.to_string();
+        let entry = MailboxEntry { uid, state, quota, ..MailboxEntry::default() };
         entries.insert(fact.address.to_string(), Entry::Mailbox(entry));
     }
     let domains = state.1.values().filter(|claim| *claim.1.system == *name && standing(claim));

@@ -22,7 +22,7 @@ pub(super) fn meta(created: i64, uid: u8) -> Meta {
 
 pub(super) fn system(uid: u8, tenants: &[&str]) -> SystemFact {
     let tenants = tenants.iter().map(ToString::to_string).collect();
-    SystemFact { uid: format!("s{uid}").into(), hostname: "mx.vn".into(), tenants, stores: 1 }
+    SystemFact { uid: format!("s{uid}").into(), hostname: "mx.vn".into(), tenants, stores: 1, adopt: false }
 }
 
 pub(super) fn domain(created: i64, domain: &str, system: Arc<SystemName>) -> DomainFact {
@@ -43,6 +43,7 @@ pub(super) fn mailbox(created: i64, address: &str, aliases: &[&str]) -> MailboxF
         state: MailboxState::Active,
         quota: Some(1 << 20),
         secret: None,
+        adopt: false,
         shard: Some(0),
         published: Published::default(),
     }
@@ -115,7 +116,7 @@ fn what_an_existing_directory_says_of_shard_and_password_is_kept() {
     index.settle();
     let credential = Some(Credential { hash: "h".into(), source: "v1".into() });
     let entry =
-        MailboxEntry { store: 7, state: MailboxState::Active, quota: 1, credential: credential.clone() };
+        MailboxEntry { store: 7, quota: 1, credential: credential.clone(), ..MailboxEntry::default() };
     let entries = [("an@x.vn".to_owned(), Entry::Mailbox(entry))].into();
     index.load(&name, Some(Existing { shards: 4, entries }));
     index.settle();
@@ -232,4 +233,25 @@ fn a_growing_directory_is_spread_over_more_shards_and_a_shrinking_one_over_fewer
         index.remove_mailbox(&key(2 * n));
     }
     assert_eq!(count(&mut index), 2);
+}
+
+#[test]
+fn an_entry_names_its_owner_and_adopts_only_when_that_was_asked_for() {
+    let (mut index, name) = served();
+    let entry = |index: &mut Index| {
+        index.settle();
+        let Entry::Mailbox(entry) = &index.compile(&name).unwrap().shards[0].1.entries["an@x.vn"] else {
+            panic!("no mailbox")
+        };
+        (entry.uid.clone(), entry.adopt)
+    };
+    index.apply_mailbox(&key(0), mailbox(0, "an@x.vn", &[]));
+    assert_eq!(entry(&mut index), ("u0".to_owned(), false));
+    let remade = MailboxFact { meta: meta(1, 1), adopt: true, ..mailbox(0, "an@x.vn", &[]) };
+    index.apply_mailbox(&key(0), remade.clone());
+    assert_eq!(entry(&mut index), ("u1".to_owned(), true));
+    index.apply_mailbox(&key(0), MailboxFact { adopt: false, ..remade });
+    assert_eq!(entry(&mut index), ("u1".to_owned(), false));
+    index.apply_system(&name, SystemFact { adopt: true, ..system(0, &[]) });
+    assert_eq!(entry(&mut index), ("u1".to_owned(), true));
 }

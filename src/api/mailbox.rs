@@ -113,6 +113,21 @@ pub enum MailboxState {
     Suspended,
 }
 
+/// A way to reach a mailbox.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// IMAP.
+    #[serde(rename = "IMAP")]
+    Imap,
+    /// POP3.
+    #[serde(rename = "POP3")]
+    Pop3,
+    /// SMTP on the submission ports.
+    Submission,
+    /// ManageSieve.
+    ManageSieve,
+}
+
 /// What is known of a mailbox.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]

@@ -11,6 +11,7 @@ pub mod imap;
 pub mod lmtp;
 pub mod milter;
 pub mod reply;
+pub mod sasl;
 pub mod saslauthd;
 pub mod secret;
 pub mod socketmap;

@@ -11,6 +11,7 @@ mod smtp;
 mod world;
 
 mod control_plane;
+mod credentials;
 mod delivery;
 mod dkim;
 mod faults;

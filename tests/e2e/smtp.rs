@@ -49,6 +49,11 @@ impl Smtp {
         Ok(smtp)
     }
 
+    /// Port 587 with STARTTLS.
+    pub(crate) async fn submission_without_log_in(world: &World) -> Result<Self> {
+        Self::with_starttls(world, 587).await
+    }
+
     /// A session in clear text, after EHLO.
     pub(crate) async fn plain(address: SocketAddr) -> Result<Self> {
         let mut smtp = Self { stream: BufStream::new(Box::new(TcpStream::connect(address).await?)) };

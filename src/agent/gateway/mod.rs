@@ -1,7 +1,7 @@
 //! The gateway's agent: it stands at both ends of Postfix and tells nginx where mailboxes are.
 //!
 //! ```text
-//!               ┌─ map, mux ─▶ sockets ─┐
+//!               ┌─ map, sasl ▶ sockets ─┐
 //!  Postfix ─────┼─ gate ─────▶ gate ────┼─▶ clamd          nginx ─ /auth ─▶ sockets::auth_http
 //!               └─ lmtp ─────▶ router ──┴─▶ stores         directory ─▶ domains ─▶ file, reload
 //! ```
@@ -34,8 +34,9 @@ use self::{
 };
 use super::{
     directory::Replica,
+    logins::Logins,
     settings::GatewaySettings,
-    sockets::{auth_http::AuthHttp, listener, passwords::Passwords, saslauthd, socketmap},
+    sockets::{auth_http::AuthHttp, listener, passwords::Passwords, sasl, socketmap},
 };
 use crate::{
     http::{self, Readiness},
@@ -94,7 +95,8 @@ async fn start(
     let gate = gate(settings).await?;
     let stores = Stores::new(&settings.store_host_pattern);
     let router = Router::new(&settings.common.mail_hostname, replica.clone(), stores.clone());
-    let passwords = Passwords::new(replica.clone());
+    let logins = Logins::open(&settings.data_dir);
+    let passwords = Passwords::new(replica.clone(), logins.clone());
     let auth = AuthHttp { passwords: passwords.clone(), replica: replica.clone(), stores };
     let readiness = Readiness::starting(&[]);
     readiness.blocked(domains::PART, "no directory yet");
@@ -106,20 +108,21 @@ async fn start(
     router.register(&mut registry);
     let run = &settings.run_dir;
     let map = socketmap::serve(&run.join("map"), replica.clone(), &mut registry, stop.clone());
-    let mux = saslauthd::serve(&run.join("mux"), passwords, stop.clone());
+    let sasl = sasl::serve(&run.join("sasl"), passwords, stop.clone());
 
     let mut parts = JoinSet::new();
     parts.spawn(map.map_err(|error| Error::Listen("map".into(), error))?);
-    parts.spawn(mux.map_err(|error| Error::Listen("mux".into(), error))?);
+    parts.spawn(sasl.map_err(|error| Error::Listen("sasl".into(), error))?);
     parts.spawn(gate.run(unix(settings, "gate")?, stop.clone()));
     parts.spawn(router.run(unix(settings, "lmtp")?, stop.clone()));
     let address = settings.auth_address;
     parts.spawn(serve_auth(tcp(address).await?, auth.routes(), stop.clone()));
-    let address = settings.common.http_address;
-    let server = http::serve(tcp(address).await?, readiness.clone(), registry, status(replica), stop.clone());
+    let (address, extra) = (settings.common.http_address, status(replica).merge(logins.routes()));
+    let server = http::serve(tcp(address).await?, readiness.clone(), registry, extra, stop.clone());
     parts.spawn(async move { logged(server.await) });
     let domains = domains::run(replica.clone(), run.clone(), readiness);
     parts.spawn(until(stop.clone(), domains));
+    parts.spawn(logins.keep(replica.clone(), stop.clone()));
     parts.spawn(until(stop.clone(), certificate::run(settings.tls_dir.clone(), run.clone())));
     Ok(parts)
 }

@@ -88,11 +88,13 @@ async fn the_agent_serves_every_socket_tells_its_state_and_ends_when_asked() {
     assert_eq!(ask(map, "15:mailbox an@x.vn,", 14).await, "10:OK an@x.vn,");
     let lmtp = UnixStream::connect(run_dir.join("lmtp")).await.unwrap();
     assert!(ask(lmtp, "", 3).await.starts_with("220 mail.x.vn"));
-    for name in ["map", "mux", "gate", "lmtp"] {
+    for name in ["map", "sasl", "gate", "lmtp"] {
         assert_eq!(fs::metadata(run_dir.join(name)).unwrap().permissions().mode() & 0o777, 0o666);
     }
     let status = http(address, "/status").await.unwrap();
     assert!(status.ends_with(r#"{"directory":{"s-directory":1,"s-directory-1-0":1}}"#), "{status}");
+    let logins = http(address, "/logins?since=0").await.unwrap();
+    assert!(logins.contains(r#""next":0,"more":false,"logins":[]}"#), "{logins}");
     let metrics = http(address, "/metrics").await.unwrap();
     for metric in ["mail_directory_mailboxes 3", "mail_socketmap_lookups_total{answer=\"Found\"} 1"] {
         assert!(metrics.contains(metric), "{metric} in {metrics}");

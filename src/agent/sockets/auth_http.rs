@@ -127,13 +127,17 @@ fn later(protocol: Protocol) -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::directory::testing;
+    use crate::agent::{directory::testing, logins::Logins};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     /// What nginx reads; the password as nginx escapes it.
     async fn ask(replica: Replica, stores: &str, user: &str, password: &str, more: &str) -> String {
-        let state =
-            AuthHttp { passwords: Passwords::new(replica.clone()), replica, stores: Stores::new(stores) };
+        let logins = Logins::open(std::path::Path::new("/nowhere"));
+        let state = AuthHttp {
+            passwords: Passwords::new(replica.clone(), logins),
+            replica,
+            stores: Stores::new(stores),
+        };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let server = tokio::spawn(async move { axum::serve(listener, state.routes()).await });

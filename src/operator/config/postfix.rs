@@ -1,4 +1,4 @@
-//! Postfix of the gateway: `main.cf`, `master.cf` and SASL's `smtpd.conf`.
+//! Postfix of the gateway: `main.cf` and `master.cf`.
 //!
 //! Precedence: `-o` in `master.cf` over `main.cf` over Postfix's defaults of compatibility level 3.10. Port 25 knows no
 //! users and relays nothing; 465 and 587 want a password over TLS and take only senders that are the user's own. Whatever
@@ -25,7 +25,6 @@ pub fn render(input: &Postfix) -> Files {
     files([
         ("main.cf", main_cf(input)),
         ("master.cf", include_str!("templates/postfix/master.cf").to_owned()),
-        ("smtpd.conf", include_str!("templates/postfix/smtpd.conf").to_owned()),
     ])
 }
 

@@ -1,0 +1,240 @@
+//! The last log-ins in memory, in the order in which they changed. Pure: times come in.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use aws_lc_rs::rand;
+use serde::{Deserialize, Serialize};
+
+use crate::api::Protocol;
+
+/// A last time younger than this is not replaced, in seconds.
+const GRAIN: u32 = 60;
+/// A source is known for so long after its last log-in, in seconds.
+const KNOWN: u32 = 60 * 60 * 24 * 60;
+/// So many sources are known of one mailbox, the latest.
+const SOURCES: usize = 8;
+/// So many app passwords are remembered of one mailbox.
+const APPS: usize = 32;
+
+/// What is known of one mailbox. Times are seconds of Unix time.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// The last log-in by protocol.
+    #[serde(flatten)]
+    pub protocols: BTreeMap<Protocol, u32>,
+    /// The last log-in by app password.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub apps: BTreeMap<String, u32>,
+}
+
+impl Account {
+    /// The last log-in over `protocol`.
+    #[must_use]
+    pub fn last(&self, protocol: Protocol) -> Option<u32> {
+        self.protocols.get(&protocol).copied()
+    }
+}
+
+/// A mailbox on a page.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Its address, folded.
+    pub address: String,
+    /// What is known of it.
+    #[serde(flatten)]
+    pub account: Account,
+}
+
+/// Some of what changed.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Names the agent's process. Cursors of another one are of no use: begin at 0.
+    pub epoch: String,
+    /// The cursor for the next page.
+    pub next: u64,
+    /// Whether there is more behind `next` already.
+    pub more: bool,
+    /// The mailboxes, whole, the oldest change first.
+    pub logins: Vec<Login>,
+}
+
+/// A mailbox on the disk and in memory.
+#[derive(Serialize, Deserialize, Clone, Debug, Default)]
+pub(super) struct Kept {
+    #[serde(flatten)]
+    account: Account,
+    /// Macs of sources, with their last log-ins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sources: Vec<(u64, u32)>,
+}
+
+pub(super) struct Accounts {
+    epoch: String,
+    last: u64,
+    kept: HashMap<Arc<str>, (u64, Kept)>,
+    order: BTreeMap<u64, Arc<str>>,
+    dirty: bool,
+}
+
+impl Accounts {
+    pub(super) fn new(kept: impl IntoIterator<Item = (String, Kept)>) -> Self {
+        let mut random = [0; 8];
+        // Without randomness all processes have one name; a reader then misses what a restart forgot.
+        let _ = rand::fill(&mut random);
+        let epoch = format!("{:016x}", u64::from_be_bytes(random));
+        let mut accounts =
+            Self { epoch, last: 0, kept: HashMap::new(), order: BTreeMap::new(), dirty: false };
+        for (address, kept) in kept {
+            accounts.last += 1;
+            let address: Arc<str> = address.into();
+            accounts.order.insert(accounts.last, address.clone());
+            accounts.kept.insert(address, (accounts.last, kept));
+        }
+        accounts
+    }
+
+    pub(super) fn record(
+        &mut self,
+        address: &str,
+        protocol: Protocol,
+        app: Option<&str>,
+        source: Option<u64>,
+        now: u32,
+    ) {
+        let address: Arc<str> =
+            self.kept.get_key_value(address).map_or_else(|| address.into(), |(key, _)| key.clone());
+        let (sequence, kept) = self.kept.entry(address.clone()).or_default();
+        if let Some(source) = source {
+            self.dirty |= renew(&mut kept.sources, source, now);
+        }
+        let mut changed = renew_time(kept.account.protocols.entry(protocol).or_default(), now);
+        let apps = &mut kept.account.apps;
+        if let Some(app) = app
+            && (apps.len() < APPS || apps.contains_key(app))
+        {
+            changed |= renew_time(apps.entry(app.to_owned()).or_default(), now);
+        }
+        if changed {
+            self.dirty = true;
+            self.last += 1;
+            self.order.remove(sequence);
+            *sequence = self.last;
+            self.order.insert(self.last, address);
+        }
+    }
+
+    pub(super) fn knows(&self, address: &str, source: u64, now: u32) -> bool {
+        self.kept.get(address).is_some_and(|(_, kept)| {
+            kept.sources.iter().any(|(known, at)| *known == source && now.saturating_sub(*at) < KNOWN)
+        })
+    }
+
+    pub(super) fn since(&self, since: u64, limit: usize) -> Page {
+        let changed = self.order.range(since.saturating_add(1)..);
+        let (mut next, mut logins) = (since.min(self.last), Vec::new());
+        for (sequence, address) in changed.take(limit) {
+            next = *sequence;
+            let account = self.kept.get(address).map(|(_, kept)| kept.account.clone()).unwrap_or_default();
+            logins.push(Login { address: address.to_string(), account });
+        }
+        Page { epoch: self.epoch.clone(), next, more: next < self.last, logins }
+    }
+
+    pub(super) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        let before = self.kept.len();
+        self.kept.retain(|address, _| keep(address));
+        if self.kept.len() != before {
+            self.order.retain(|_, address| self.kept.contains_key(address));
+            self.dirty = true;
+        }
+    }
+
+    /// All, the oldest change first.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Arc<str>, &Kept)> {
+        self.order.values().filter_map(|address| Some((address, &self.kept.get(address)?.1)))
+    }
+
+    pub(super) fn dirty(&mut self) {
+        self.dirty = true;
+    }
+
+    pub(super) fn take_dirty(&mut self) -> bool {
+        std::mem::take(&mut self.dirty)
+    }
+}
+
+fn renew_time(last: &mut u32, now: u32) -> bool {
+    let renew = now.saturating_sub(*last) >= GRAIN;
+    if renew {
+        *last = now;
+    }
+    renew
+}
+
+/// Remembers a source; the oldest goes. Whether that is worth a write: a day more or less is not.
+fn renew(sources: &mut Vec<(u64, u32)>, source: u64, now: u32) -> bool {
+    let found = sources.iter().position(|(known, _)| *known == source);
+    let before = found.map(|at| sources.remove(at).1);
+    if sources.len() >= SOURCES {
+        sources.remove(0);
+    }
+    sources.push((source, now));
+    before.is_none_or(|before| now.saturating_sub(before) > KNOWN / 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(page: &Page) -> Vec<&str> {
+        page.logins.iter().map(|login| &*login.address).collect()
+    }
+
+    #[test]
+    fn pages_go_on_where_the_last_one_ended_and_show_each_mailbox_once_in_its_latest_state() {
+        let mut accounts = Accounts::new([]);
+        for n in 0..5 {
+            accounts.record(&format!("u{n}@x.vn"), Protocol::Imap, None, None, 1000);
+        }
+        let first = accounts.since(0, 3);
+        assert_eq!((addresses(&first), first.more), (vec!["u0@x.vn", "u1@x.vn", "u2@x.vn"], true));
+        accounts.record("u0@x.vn", Protocol::Submission, Some("phone"), None, 1010);
+        let second = accounts.since(first.next, 3);
+        assert_eq!((addresses(&second), second.more), (vec!["u3@x.vn", "u4@x.vn", "u0@x.vn"], false));
+        let account = &second.logins[2].account;
+        assert_eq!(
+            (account.last(Protocol::Imap), account.last(Protocol::Submission)),
+            (Some(1000), Some(1010))
+        );
+        assert_eq!((account.last(Protocol::Pop3), account.apps["phone"]), (None, 1010));
+        let end = accounts.since(second.next, 3);
+        assert_eq!((end.logins.len(), end.next, end.more), (0, second.next, false));
+        accounts.retain(|address| address != "u4@x.vn");
+        assert_eq!(addresses(&accounts.since(first.next, 9)), ["u3@x.vn", "u0@x.vn"]);
+    }
+
+    #[test]
+    fn log_ins_within_a_minute_are_one() {
+        let mut accounts = Accounts::new([]);
+        for now in [1000, 1001, 1059] {
+            accounts.record("an@x.vn", Protocol::Imap, None, Some(1), now);
+        }
+        assert_eq!(accounts.since(0, 9).next, 1);
+        accounts.record("an@x.vn", Protocol::Imap, None, Some(1), 1060);
+        assert_eq!(accounts.since(1, 9).next, 2);
+    }
+
+    #[test]
+    fn the_latest_sources_are_known_for_some_weeks() {
+        let mut accounts = Accounts::new([]);
+        for source in 0..10 {
+            accounts.record("an@x.vn", Protocol::Imap, None, Some(source), 1000);
+            accounts.record("an@x.vn", Protocol::Imap, None, Some(0), 1000);
+        }
+        assert!(accounts.knows("an@x.vn", 0, 1000) && accounts.knows("an@x.vn", 9, 1000));
+        assert!(!accounts.knows("an@x.vn", 1, 1000) && !accounts.knows("an@x.vn", 0, 1000 + KNOWN));
+    }
+}

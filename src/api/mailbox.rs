@@ -66,9 +66,19 @@ pub struct MailboxSpec {
     #[schemars(length(max = 200))]
     pub position: Option<String>,
 
-    /// Whether the owner may log in and send. Mail is accepted and kept in every state.
+    /// What the mailbox takes and gives. Nothing that it holds is lost in any state.
     #[serde(default)]
     pub state: MailboxState,
+
+    /// What becomes of incoming mail while `state` is Suspended.
+    #[serde(default)]
+    pub while_suspended: WhileSuspended,
+
+    /// Where people are told to write while `state` is Retired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = ("self.matches('^[a-z0-9!#$%&*+/=?^_{|}~-]+([.][a-z0-9!#$%&*+/=?^_{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z][a-z0-9-]{0,61}[a-z0-9]$')", "must be a lower-case address with a domain"))]
+    #[schemars(length(min = 3, max = 254))]
+    pub successor: Option<String>,
 
     /// Largest total size of the stored messages, a Kubernetes quantity of at least 1Mi.
     #[serde(default = "default_quota")]
@@ -103,14 +113,28 @@ pub struct SecretKeyRef {
     pub key: String,
 }
 
-/// What the owner of a mailbox may do.
+/// What a mailbox takes and gives. In each state but Active nobody logs in to it or sends from it.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MailboxState {
     /// Receives, reads and sends.
     #[default]
     Active,
-    /// Receives; neither logs in nor sends.
+    /// Receives.
+    ReceiveOnly,
+    /// Receives or refuses, as `whileSuspended` says.
     Suspended,
+    /// Refuses, naming the `successor`.
+    Retired,
+}
+
+/// What becomes of incoming mail of a suspended mailbox.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhileSuspended {
+    /// It is stored.
+    #[default]
+    Store,
+    /// The sender is told at once that the mailbox is not in use.
+    Refuse,
 }
 
 /// A way to reach a mailbox.

@@ -9,7 +9,7 @@ mod schema;
 pub mod system;
 
 pub use domain::{MailDomain, MailDomainSpec, MailDomainStatus};
-pub use mailbox::{Mailbox, MailboxSpec, MailboxState, MailboxStatus, Protocol};
+pub use mailbox::{Mailbox, MailboxSpec, MailboxState, MailboxStatus, Protocol, WhileSuspended};
 pub use system::{MailSystem, MailSystemSpec, MailSystemStatus};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

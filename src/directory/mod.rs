@@ -73,13 +73,28 @@ pub struct MailboxEntry {
     pub adopt: bool,
     /// The store shard that holds the mail.
     pub store: u32,
-    /// What the owner may do.
+    /// Active if the owner may log in and send, else Suspended; other states are for the Mailbox alone.
     pub state: MailboxState,
+    /// What senders are told instead of taking their mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Refusal>,
     /// Quota in bytes.
     pub quota: u64,
     /// How a password is checked; without it nobody can log in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<Credential>,
+}
+
+/// Why a mailbox takes no mail from outside. What was accepted before is delivered all the same.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum Refusal {
+    /// Whose mailbox it is to be is not settled: the sender shall try again later.
+    Unsettled,
+    /// It is suspended.
+    Suspended,
+    /// It is retired, for this address.
+    Retired(Option<String>),
 }
 
 /// Mail that is kept, out of everybody's reach, after its mailbox is gone.

@@ -44,6 +44,67 @@ async fn annotate(world: &World, account: &Account, name: &str, value: &str) {
     world.api::<Mailbox>().patch(&account.name, &PatchParams::default(), &patch).await.unwrap();
 }
 
+async fn set(world: &World, account: &Account, spec: serde_json::Value) -> String {
+    let patch = Patch::Merge(json!({"spec": spec}));
+    world.api::<Mailbox>().patch(&account.name, &PatchParams::default(), &patch).await.unwrap();
+    world.condition::<Mailbox>(&account.name, "Ready", "True", WAIT).await
+}
+
+async fn written_to(world: &World, address: &str) -> (u16, String) {
+    let mut smtp = Smtp::inbound(world).await.unwrap();
+    let text = message("dan@example.com", address, &unique("state"), "x");
+    let reply = smtp.send("dan@example.com", &[address], &text).await.unwrap();
+    (reply.code, format!("{reply:?}"))
+}
+
+#[test]
+fn a_suspension_ends_open_sessions_and_mail_is_kept_meanwhile() {
+    run(async |world| {
+        let an = world.mailbox(json!({})).await;
+        let mut session = imap::log_in(world, &an.address, &an.password).await.unwrap();
+        session.select("INBOX").await.unwrap();
+        let mut idle = session.idle();
+        idle.init().await.unwrap();
+        let (waiting, _stop) = idle.wait_with_timeout(WAIT);
+        let suspend = async {
+            assert_eq!(set(world, &an, json!({"state": "Suspended"})).await, "Suspended");
+        };
+        let (ended, ()) = tokio::join!(tokio::time::timeout(WAIT, waiting), suspend);
+        // The connection is closed: an error, or the end of its data.
+        let ended = ended.expect("the session goes on");
+        assert!(!format!("{ended:?}").contains("Timeout"), "{ended:?}");
+        assert!(imap::log_in(world, &an.address, &an.password).await.is_err());
+        let subject = unique("kept");
+        let text = message("dan@example.com", &an.address, &subject, "x");
+        let reply =
+            Smtp::inbound(world).await.unwrap().send("dan@example.com", &[&an.address], &text).await.unwrap();
+        assert_eq!(reply.code, 250, "{reply:?}");
+        assert_eq!(set(world, &an, json!({"state": "Active"})).await, "Served");
+        imap::wait_for(world, &an, &subject).await;
+    });
+}
+
+#[test]
+fn each_state_says_to_senders_what_becomes_of_their_mail() {
+    run(async |world| {
+        let an = world.mailbox(json!({})).await;
+        let subject = receive(world, &an).await;
+        assert_eq!(set(world, &an, json!({"state": "ReceiveOnly"})).await, "ReceiveOnly");
+        assert_eq!(written_to(world, &an.address).await.0, 250);
+        assert!(imap::log_in(world, &an.address, &an.password).await.is_err());
+        let refuse = json!({"state": "Suspended", "whileSuspended": "Refuse"});
+        assert_eq!(set(world, &an, refuse).await, "Suspended");
+        let (code, text) = written_to(world, &an.address).await;
+        assert!(code == 550 && text.contains("5.2.1"), "{text}");
+        let retire = json!({"state": "Retired", "successor": "binh@angiang.gov.vn"});
+        assert_eq!(set(world, &an, retire).await, "Retired");
+        let (code, text) = written_to(world, &an.address).await;
+        assert!(code == 550 && text.contains("5.1.6") && text.contains("binh@angiang.gov.vn"), "{text}");
+        assert_eq!(set(world, &an, json!({"state": "Active"})).await, "Served");
+        imap::wait_for(world, &an, &subject).await;
+    });
+}
+
 #[test]
 fn a_new_owner_of_an_address_sees_the_former_ones_mail_only_if_that_was_asked_for_by_name() {
     run(async |world| {

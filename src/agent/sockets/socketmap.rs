@@ -18,7 +18,7 @@ use tokio_util::{codec::Framed, sync::CancellationToken};
 use super::listener;
 use crate::{
     agent::directory::Replica,
-    directory::fold,
+    directory::{Refusal, fold},
     wire::socketmap::{Codec, Reply, Request},
 };
 
@@ -43,7 +43,8 @@ struct Labels {
 type Lookups = Family<Labels, Counter>;
 
 /// The answer to one question. `mailbox`: whether the address is a mailbox's own; `alias`: the mailbox that another
-/// address reaches; `sender`: the login that may use the address.
+/// address reaches; `sender`: the login that may use the address; `refusal`: what a sender is told who writes to a mailbox
+/// that takes no mail, as an action of Postfix' `access(5)`.
 #[must_use]
 pub fn answer(replica: &Replica, request: &Request) -> Reply {
     if !replica.loaded() {
@@ -58,8 +59,25 @@ pub fn answer(replica: &Replica, request: &Request) -> Reply {
         b"alias" if found.address != address => Reply::Ok(Bytes::from(found.address)),
         b"sender" => Reply::Ok(Bytes::from(found.address)),
         b"mailbox" | b"alias" => Reply::NotFound,
+        b"refusal" => found.entry.refusal.as_ref().map_or(Reply::NotFound, refusal),
         _ => Reply::Perm("no such map".into()),
     }
+}
+
+/// In both languages; Vietnamese without its marks, for a reply to SMTP is ASCII.
+fn refusal(refusal: &Refusal) -> Reply {
+    let action = match refusal {
+        Refusal::Unsettled => {
+            "451 4.2.1 This mailbox is being set up, try again later / Hop thu dang duoc thiet lap, xin gui lai sau"
+                .to_owned()
+        }
+        Refusal::Suspended => "550 5.2.1 This mailbox is not in use / Hop thu tam ngung su dung".to_owned(),
+        Refusal::Retired(None) => "550 5.1.6 This mailbox is closed / Hop thu da dong".to_owned(),
+        Refusal::Retired(Some(successor)) => {
+            format!("550 5.1.6 This mailbox is closed, write to {successor} / Hop thu da dong, xin gui den {successor}")
+        }
+    };
+    Reply::Ok(Bytes::from(action))
 }
 
 /// Answers at `path` until `shutdown`.
@@ -138,6 +156,34 @@ mod tests {
             assert_eq!(ask(&replica, "sender", key), Reply::NotFound, "{key}");
         }
         assert!(matches!(ask(&replica, "transport", "an@x.vn"), Reply::Perm(_)));
+    }
+
+    #[test]
+    fn who_writes_to_a_mailbox_that_takes_no_mail_is_told_so_by_each_of_its_addresses() {
+        use crate::directory::{Entry, MailboxEntry, Shard};
+        let replica = testing::replica();
+        assert_eq!(ask(&replica, "refusal", "an@x.vn"), Reply::NotFound);
+        for (refusal, start) in [
+            (Refusal::Unsettled, "451 4.2.1 "),
+            (Refusal::Suspended, "550 5.2.1 "),
+            (Refusal::Retired(None), "550 5.1.6 This mailbox is closed /"),
+            (Refusal::Retired(Some("b@y.vn".into())), "550 5.1.6 This mailbox is closed, write to b@y.vn"),
+        ] {
+            let mailbox = MailboxEntry { refusal: Some(refusal), ..MailboxEntry::default() };
+            let entries = [
+                ("an@x.vn".to_owned(), Entry::Mailbox(mailbox)),
+                ("van-thu@x.vn".to_owned(), Entry::Alias("an@x.vn".into())),
+            ];
+            let replica = testing::empty();
+            testing::fill(&replica);
+            let shard = Shard { entries: entries.into(), ..Shard::default() };
+            assert_eq!(replica.offer_shard(1, 0, 2, shard), crate::agent::directory::Offer::Taken);
+            for key in ["An@x.vn", "van-thu@x.vn"] {
+                let Reply::Ok(action) = ask(&replica, "refusal", key) else { panic!("{key} is taken") };
+                assert!(action.starts_with(start.as_bytes()) && action.is_ascii(), "{action:?}");
+            }
+            assert_eq!(ask(&replica, "refusal", "x.vn"), Reply::NotFound);
+        }
     }
 
     #[tokio::test]

@@ -44,6 +44,8 @@ pub struct Metrics {
     pub mailboxes: Gauge,
     /// Mailboxes of the directory that Cyrus does not have as wanted.
     pub mailboxes_pending: Gauge,
+    /// Sessions that were ended, for their mailbox was closed to them.
+    pub sessions_ended: Counter,
     /// Recipients at the door.
     pub recipients: Family<Recipient, Counter>,
 }
@@ -59,6 +61,11 @@ impl Metrics {
             "mailboxes_pending",
             "Mailboxes of the directory that Cyrus does not have as wanted",
             self.mailboxes_pending.clone(),
+        );
+        registry.register(
+            "sessions_ended",
+            "Sessions that were ended, for their mailbox was closed to them",
+            self.sessions_ended.clone(),
         );
         registry.register("recipients", "Recipients at the door", self.recipients.clone());
     }

@@ -16,6 +16,7 @@ mod metrics;
 mod password;
 mod probe;
 mod provision;
+mod sessions;
 mod syslog;
 #[cfg(test)]
 mod testing;
@@ -53,7 +54,7 @@ const FOLDERS: [&str; 8] = [
     "/data/spool",
     "/data/sieve",
     "/run/cyrus/socket",
-    "/run/cyrus/proc",
+    sessions::PROCESSES,
     "/run/cyrus/lock",
     "/run/cyrus/stats",
 ];
@@ -113,6 +114,7 @@ pub async fn run(
         http::serve(sockets.http, readiness.clone(), all, status, CancellationToken::new()),
     ));
     parts.spawn(named("probe", forever(probe::run(services, replica.clone(), readiness))));
+    parts.spawn(named("sessions", forever(sessions::run(replica.clone(), settings.shard, metrics.clone()))));
     parts.spawn(named("provision", forever(provisioner.clone().run(starts.subscribe()))));
 
     let (stop_cyrus, host) = (CancellationToken::new(), &settings.common.mail_hostname);

@@ -3,10 +3,11 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::index::{Key, Login, LoginProblem, Mailbox, Obstacle, Problem, Verdict};
+use super::index::{Key, Login, LoginProblem, Mailbox, MailboxFact, Obstacle, Problem, Verdict};
 use crate::{
     api::{MailboxState, MailboxStatus},
     conditions::{self, Finding},
+    directory::Refusal,
 };
 
 /// How far an object that is in order has come.
@@ -75,7 +76,8 @@ fn mailbox_finding(key: &Key, mailbox: &Mailbox, verdict: &Verdict, progress: Pr
     if mailbox.password.login != Login::Known {
         return Finding::unknown("Ready", "AwaitingCredentials", "The password is being prepared.");
     }
-    match (progress, mailbox.fact.state) {
+    let fact = &mailbox.fact;
+    match (progress, fact.state) {
         (Progress::Awaiting, _) => Finding::unknown(
             "Ready",
             "AwaitingAgents",
@@ -84,12 +86,25 @@ fn mailbox_finding(key: &Key, mailbox: &Mailbox, verdict: &Verdict, progress: Pr
         (Progress::Served, MailboxState::Active) => {
             Finding::yes("Ready", "Served", "Every gateway and the store answer for the mailbox.")
         }
-        (Progress::Served, MailboxState::Suspended) => Finding::yes(
-            "Ready",
-            "Suspended",
-            "The mailbox receives mail; its owner can neither log in nor send until spec.state is Active.",
-        ),
+        (Progress::Served, state) => at_rest(state, fact),
     }
+}
+
+/// What is said of a mailbox that is as its state wants it, and is not Active.
+fn at_rest(state: MailboxState, fact: &MailboxFact) -> Finding {
+    let (reason, mail) = match (state, &fact.refusal) {
+        (MailboxState::ReceiveOnly, _) => ("ReceiveOnly", "The mailbox receives mail".to_owned()),
+        (_, Some(Refusal::Retired(Some(successor)))) => {
+            ("Retired", format!("Senders are told that the mailbox is closed and to write to {successor}"))
+        }
+        (_, Some(Refusal::Retired(None))) => {
+            ("Retired", "Senders are told that the mailbox is closed".to_owned())
+        }
+        (_, Some(_)) => ("Suspended", "Senders are told that the mailbox is not in use".to_owned()),
+        (_, None) => ("Suspended", "The mailbox receives mail".to_owned()),
+    };
+    let message = format!("{mail}; its owner can neither log in nor send until spec.state is Active.");
+    Finding::yes("Ready", reason, message)
 }
 
 fn reason(problem: &Problem) -> &'static str {

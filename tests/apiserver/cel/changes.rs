@@ -75,7 +75,7 @@ async fn what_is_left_out_gets_the_documented_default() {
     merge(&mut with_secret, &json!({"spec": {"passwordSecret": {"name": "an-password"}}}));
     assert_eq!(
         stored(with_secret).await,
-        json!({"address": "an.nguyen@angiang.gov.vn", "state": "Active", "quota": "2Gi",
+        json!({"address": "an.nguyen@angiang.gov.vn", "state": "Active", "whileSuspended": "Store", "quota": "2Gi",
                "passwordSecret": {"name": "an-password", "key": "password"}})
     );
 }

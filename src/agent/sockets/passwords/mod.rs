@@ -207,7 +207,7 @@ impl Passwords {
 fn permission(found: Option<&Found>) -> Outcome {
     match found.map(|found| found.entry.state) {
         Some(MailboxState::Active) => Outcome::Allowed,
-        Some(MailboxState::Suspended) => Outcome::Suspended,
+        Some(_) => Outcome::Suspended,
         None => Outcome::UnknownAccount,
     }
 }

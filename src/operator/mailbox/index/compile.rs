@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Index, Key, System};
 use crate::{
+    api::MailboxState,
     directory::{Entry, MailboxEntry, Shard, shard_of},
     names::SystemName,
 };
@@ -142,7 +143,12 @@ impl Index {
             heir_of: None,
             adopt: mailbox.fact.adopt || self.systems.get(system).is_some_and(|system| system.fact.adopt),
             store: mailbox.fact.shard.unwrap_or_default(),
-            state: mailbox.fact.state,
+            state: match mailbox.fact.state {
+                MailboxState::Active => MailboxState::Active,
+                // Agents of an earlier release know these two alone.
+                _ => MailboxState::Suspended,
+            },
+            refusal: mailbox.fact.refusal.clone(),
             quota: mailbox.fact.quota.unwrap_or(DEFAULT_QUOTA),
             credential: mailbox.password.credential.clone(),
         }))

@@ -6,8 +6,8 @@ use kube::{Resource, ResourceExt};
 use serde::Serialize;
 
 use crate::{
-    api::{self, MailboxState},
-    directory::{self, AddressError},
+    api::{self, MailboxState, WhileSuspended},
+    directory::{self, AddressError, Refusal},
     names::{ADOPT, SystemName},
     quantity,
 };
@@ -149,6 +149,8 @@ pub struct MailboxFact {
     pub aliases: Box<[Arc<str>]>,
     /// What the owner may do.
     pub state: MailboxState,
+    /// What senders are told instead of taking their mail.
+    pub refusal: Option<Refusal>,
     /// Quota in bytes; `None` if it cannot be read.
     pub quota: Option<u64>,
     /// The Secret with the password; `None` means that one is generated.
@@ -184,6 +186,11 @@ impl TryFrom<&api::Mailbox> for MailboxFact {
             address: address.into(),
             aliases: aliases.into_iter().map(Arc::from).collect(),
             state: spec.state,
+            refusal: match (spec.state, spec.while_suspended) {
+                (MailboxState::Suspended, WhileSuspended::Refuse) => Some(Refusal::Suspended),
+                (MailboxState::Retired, _) => Some(Refusal::Retired(spec.successor.clone())),
+                _ => None,
+            },
             quota: quantity::bytes(&spec.quota),
             secret: spec.password_secret.as_ref().map(|secret| {
                 Box::new(SecretRef { name: secret.name.as_str().into(), key: secret.key.as_str().into() })

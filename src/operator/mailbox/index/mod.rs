@@ -157,8 +157,9 @@ impl Index {
             || (&old.fact.address, &old.fact.aliases, &old.fact.secret)
                 != (&fact.address, &fact.aliases, &fact.secret);
         if !relinked {
-            let content = (old.fact.state, old.fact.quota, old.fact.shard, old.fact.adopt)
-                != (fact.state, fact.quota, fact.shard, fact.adopt);
+            let content =
+                |fact: &MailboxFact| (fact.state, fact.refusal.clone(), fact.quota, fact.shard, fact.adopt);
+            let content = content(&old.fact) != content(&fact);
             old.fact = fact;
             if content {
                 self.touch_content(key);

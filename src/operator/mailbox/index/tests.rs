@@ -41,6 +41,7 @@ pub(super) fn mailbox(created: i64, address: &str, aliases: &[&str]) -> MailboxF
         address: address.into(),
         aliases: aliases.iter().filter(|alias| **alias != address).map(|alias| Arc::from(*alias)).collect(),
         state: MailboxState::Active,
+        refusal: None,
         quota: Some(1 << 20),
         secret: None,
         adopt: false,

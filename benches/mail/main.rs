@@ -19,7 +19,10 @@ mod world;
 mod apply;
 mod bulk;
 mod figures;
+mod issues;
+mod operator;
 mod path;
+mod writes;
 
 fn main() {
     let wanted: Vec<String> =
@@ -33,9 +36,11 @@ fn main() {
         });
     }
     if want("bulk") {
-        world::run(async |world| bulk::apply_many(world, 10_000).await);
-        world::run(async |world| apply::latency(world, 10_000).await);
-        world::run(async |world| bulk::restart(world).await);
+        world::run(async |world| {
+            bulk::apply_many(world, 10_000).await;
+            apply::latency(world, 10_000).await;
+            operator::restart(world).await;
+        });
     }
     if want("path") {
         world::run(async |world| path::compare(world).await);

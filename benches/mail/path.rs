@@ -10,7 +10,7 @@ use mail_operator::api::{MailSystem, Mailbox};
 use serde_json::json;
 
 use crate::{
-    figures::{quantile, row},
+    figures::{Times, row},
     imap,
     smtp::{Smtp, message},
     world::{Account, World, eventually, unique},
@@ -65,7 +65,7 @@ async fn visible(world: &World, account: &Account) -> String {
     let mut session = imap::log_in(world, &account.address, &account.password).await.unwrap();
     session.select("INBOX").await.unwrap();
     let mut smtp = Smtp::inbound(world).await.unwrap();
-    let mut times = Vec::new();
+    let mut times = Times::default();
     for _ in 0..50 {
         let subject = unique("visible");
         let text = message("dan@example.com", &account.address, &subject, "x");
@@ -77,7 +77,7 @@ async fn visible(world: &World, account: &Account) -> String {
         }
         times.push(accepted.elapsed());
     }
-    format!("p50 {} ms, p99 {} ms", quantile(&mut times, 0.5), quantile(&mut times, 0.99))
+    times.quantiles()
 }
 
 /// Takes the milters out of Postfix and lets it deliver to Cyrus itself, while the operator looks away.

@@ -10,7 +10,7 @@ use super::{
     index::{Key, Published, digest},
     status::{self, Progress},
     statuses::{Target, Word},
-    waiting::{LONG, Wait},
+    waiting::Wait,
 };
 use crate::{api::MailDomainStatus, conditions, directory::shard_of, names::SystemName};
 
@@ -141,6 +141,7 @@ impl Controller {
     pub(super) fn confirm(&mut self) {
         let now = Instant::now();
         let (mut held, mut partly, mut long) = (Vec::new(), Vec::new(), Vec::new());
+        let limit = self.waiting.long();
         for (target, wait) in self.waiting.iter() {
             if self.is_held(target, wait) {
                 let signing = match target {
@@ -154,7 +155,7 @@ impl Controller {
                     }
                     Progress::Awaiting => {}
                 }
-            } else if !wait.told && now - wait.since > LONG && self.listings.secrets.complete {
+            } else if !wait.told && now - wait.since > limit && self.listings.secrets.complete {
                 long.push(target.clone());
             }
         }

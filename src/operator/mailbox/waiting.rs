@@ -14,7 +14,9 @@ const SLOW: Duration = Duration::from_secs(5);
 /// Agents watch the directory: they have an issue after about this.
 const USUAL: Duration = Duration::from_millis(100);
 /// Whoever waits longer is told so in status. Not before: a status that changes twice costs twice.
-pub const LONG: Duration = Duration::from_secs(15);
+const LONG: Duration = Duration::from_secs(15);
+/// And so much longer for each that waits: telling thousands would only hold up what they wait for.
+const EACH: Duration = Duration::from_millis(20);
 
 /// One object.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +93,12 @@ impl Waiting {
         self.next = Some(now + self.pause);
     }
 
+    /// After how long in the queue one is told.
+    #[must_use]
+    pub fn long(&self) -> Duration {
+        LONG + EACH * u32::try_from(self.len()).unwrap_or(u32::MAX >> 8)
+    }
+
     /// Everything that waits.
     pub fn iter(&self) -> impl Iterator<Item = (&Target, &Wait)> {
         self.objects.iter()
@@ -127,5 +135,15 @@ mod tests {
         assert_eq!(waiting.due(), Some(now + QUICK));
         waiting.forget(&target);
         assert_eq!(waiting.due(), None);
+    }
+
+    #[test]
+    fn of_many_that_wait_none_is_told_before_its_turn_may_have_come() {
+        let (mut waiting, now) = (Waiting::default(), Instant::now());
+        assert_eq!(waiting.long(), LONG);
+        for n in 0..1000 {
+            waiting.wait(Target::Mailbox(ObjectName::new("n", &n.to_string()).into()), now);
+        }
+        assert_eq!(waiting.long(), LONG + Duration::from_secs(20));
     }
 }

@@ -2,13 +2,13 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use kube::Client;
 use tokio::sync::watch;
 
-use super::{Metrics, validate::ValidateError};
+use super::{Metrics, memory::Memory, validate::ValidateError};
 use crate::{
     images::Images,
     names::SystemName,
@@ -27,6 +27,8 @@ pub struct Context {
     pub census: watch::Receiver<Census>,
     /// Figures.
     pub metrics: Metrics,
+    /// What stands.
+    pub memory: Arc<Memory>,
     failures: Mutex<HashMap<SystemName, u32>>,
 }
 
@@ -78,7 +80,8 @@ impl Context {
         census: watch::Receiver<Census>,
         metrics: Metrics,
     ) -> Self {
-        Self { client, images, events, census, metrics, failures: Mutex::default() }
+        let (memory, failures) = Default::default();
+        Self { client, images, events, census, metrics, memory, failures }
     }
 
     /// Notes how it went and returns how often in a row it failed.

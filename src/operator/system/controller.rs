@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     context::Context,
+    memory::Memory,
     reconcile::{pause, reconcile},
 };
 use crate::{
@@ -62,17 +63,23 @@ pub async fn run(context: Context, namespace: Option<String>, shutdown: Cancella
     let (by_pair, by_token, by_class) = (controller.store(), controller.store(), controller.store());
     let secrets = || api::<PartialObjectMeta<Secret>>(&client, namespace);
     let of_type = |type_: &str| watcher::Config::default().fields(&format!("type={type_}"));
-    let census = context.census.clone();
+    let (census, memory) = (context.census.clone(), context.memory.clone());
     controller
-        .owns(api::<StatefulSet>(&client, namespace), ours())
-        .owns(api::<Deployment>(&client, namespace), ours())
-        .owns(api::<Service>(&client, namespace), ours())
-        .owns(api::<ConfigMap>(&client, namespace), ours())
-        .owns(api::<ServiceAccount>(&client, namespace), ours())
-        .owns(api::<NetworkPolicy>(&client, namespace), ours())
-        .owns(api::<PodDisruptionBudget>(&client, namespace), ours())
-        .watches(secrets(), of_type("kubernetes.io/tls"), move |secret| mounting(&by_pair, &secret))
-        .watches(secrets(), of_type(INTERNAL_TYPE), move |secret| mounting(&by_token, &secret))
+        .watches(owned::<StatefulSet>(&client, namespace), ours(), owner_of(&memory))
+        .watches(owned::<Deployment>(&client, namespace), ours(), owner_of(&memory))
+        .watches(owned::<Service>(&client, namespace), ours(), owner_of(&memory))
+        .watches(owned::<ConfigMap>(&client, namespace), ours(), owner_of(&memory))
+        .watches(owned::<ServiceAccount>(&client, namespace), ours(), owner_of(&memory))
+        .watches(owned::<NetworkPolicy>(&client, namespace), ours(), owner_of(&memory))
+        .watches(owned::<PodDisruptionBudget>(&client, namespace), ours(), owner_of(&memory))
+        .watches(secrets(), of_type("kubernetes.io/tls"), {
+            let memory = memory.clone();
+            move |secret| touched(&memory, mounting(&by_pair, &secret))
+        })
+        .watches(secrets(), of_type(INTERNAL_TYPE), {
+            let memory = memory.clone();
+            move |secret| touched(&memory, mounting(&by_token, &secret))
+        })
         .watches(
             Api::<PartialObjectMeta<StorageClass>>::all(client.clone()),
             watcher::Config::default(),
@@ -110,9 +117,43 @@ where
     }
 }
 
+fn owned<K>(client: &Client, namespace: Option<&str>) -> Api<PartialObjectMeta<K>>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    api(client, namespace)
+}
+
 /// What this operator makes.
 fn ours() -> watcher::Config {
     watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={}", names::MANAGER))
+}
+
+/// The system that owns an object, which has changed.
+fn owner_of<K>(
+    memory: &Arc<Memory>,
+) -> impl Fn(PartialObjectMeta<K>) -> Vec<ObjectRef<System>> + Send + Sync + 'static
+where
+    K: Resource<DynamicType = ()> + 'static,
+{
+    let memory = memory.clone();
+    move |object| {
+        let owners = object.owner_references().iter();
+        let owners =
+            owners.filter_map(|owner| ObjectRef::from_owner_ref(object.namespace().as_deref(), owner, ()));
+        touched(&memory, owners.collect())
+    }
+}
+
+/// The same systems; objects of theirs have changed.
+fn touched(memory: &Memory, systems: Vec<ObjectRef<System>>) -> Vec<ObjectRef<System>> {
+    for system in &systems {
+        memory.touch(&names::SystemName::new(
+            system.namespace.clone().unwrap_or_default(),
+            system.name.clone(),
+        ));
+    }
+    systems
 }
 
 /// The systems that name this Secret, or that it was made for.

@@ -2,7 +2,7 @@
 //!
 //! A MailSystem comes in by name; objects in its namespace and its status go out. It is run again when one of its objects
 //! changes, when a certificate it names does, when storage classes do and when its mailboxes were counted anew; while
-//! something is missing, every [`RETRY`] besides. It never sleeps, and an object that it cannot read is a matter of that
+//! something is missing, every [`RETRY`] besides. What stands already is not applied again ([`memory`]). It never sleeps, and an object that it cannot read is a matter of that
 //! object alone.
 
 pub mod availability;
@@ -11,6 +11,7 @@ mod context;
 mod controller;
 pub mod explain;
 pub mod fetch;
+pub mod memory;
 pub mod metrics;
 pub mod pair;
 pub mod problems;

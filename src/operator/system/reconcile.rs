@@ -29,7 +29,7 @@ use crate::{
             apply::{Applied, apply},
             status as write,
         },
-        desired::desired,
+        desired::{Desired, desired},
     },
 };
 
@@ -81,10 +81,11 @@ fn name(object: &impl Resource) -> SystemName {
 }
 
 async fn serve(system: &MailSystem, context: &Context) -> Result<Action, ReconcileError> {
+    let name = name(system);
     if system.metadata.deletion_timestamp.is_some() {
+        context.memory.forget(&name);
         return Ok(Action::await_change());
     }
-    let name = name(system);
     let fetched =
         Box::pin(fetch::fetch(&context.client, name, system.clone())).await.map_err(ReconcileError::Fetch)?;
     let mut random = [0; 32];
@@ -104,14 +105,7 @@ async fn serve(system: &MailSystem, context: &Context) -> Result<Action, Reconci
 /// Applies what is wanted, and says in status what came of it.
 async fn build(context: &Context, fetched: Fetched, checked: Checked) -> Result<Action, ReconcileError> {
     let Checked { validated, certificate, problems } = checked;
-    let applied = if fetched.system.spec.paused {
-        Applied { workloads: fetched.workloads.clone(), refused: Vec::new() }
-    } else {
-        let namespace = &fetched.name.namespace;
-        Box::pin(apply(&context.client, namespace, desired(&validated)))
-            .await
-            .map_err(ReconcileError::Apply)?
-    };
+    let applied = applied(context, &fetched, desired(&validated)).await.map_err(ReconcileError::Apply)?;
     let settled = status::settled(&applied.workloads);
     let troubles = if settled {
         Troubles::default()
@@ -130,6 +124,21 @@ async fn build(context: &Context, fetched: Fetched, checked: Checked) -> Result<
     }
     let lacking = problems.iter().any(|problem| problem.weight != Weight::Hint);
     Ok(Action::requeue(if settled && !lacking { RESYNC } else { RETRY }))
+}
+
+/// What runs once `desired` is applied, unless it stands already or nothing is to be applied.
+async fn applied(context: &Context, fetched: &Fetched, desired: Desired) -> Result<Applied, kube::Error> {
+    let (name, now) = (&fetched.name, Instant::now());
+    if fetched.system.spec.paused {
+        context.memory.forget(name);
+    } else if !context.memory.stands(name, &desired, now) {
+        let applied = Box::pin(apply(&context.client, &name.namespace, desired.clone())).await?;
+        if applied.refused.is_empty() {
+            context.memory.applied(name, desired, now);
+        }
+        return Ok(applied);
+    }
+    Ok(Applied { workloads: fetched.workloads.clone(), refused: Vec::new() })
 }
 
 async fn observe(

@@ -31,7 +31,7 @@ pub(crate) async fn latency(world: &World, present: usize) {
     let password = json!({"metadata": {"name": secret}, "stringData": {"password": PASSWORD}});
     world.apply(parse::<Secret>(password)).await;
     let issues = issues::watch(world);
-    let (mut issued, mut known, mut usable) = (Times::default(), Times::default(), Times::default());
+    let (mut written, mut known, mut usable) = (Times::default(), Times::default(), Times::default());
     let mut refused = 0;
     for _ in 0..ROUNDS {
         let name = unique("b");
@@ -47,10 +47,10 @@ pub(crate) async fn latency(world: &World, present: usize) {
             assert!(began.elapsed() < LIMIT, "no login within two minutes");
         }
         usable.push(began.elapsed());
-        issued.push(issues.of(&address).await - began);
+        written.push(issues.of(&address).await - began);
     }
     row(&format!("apply to login, {present} mailboxes present"), &usable.quantiles());
-    row("of these: until the directory with its password is written", &issued.quantiles());
+    row("of these: until the directory with its password is written", &written.quantiles());
     row("of these: until a gateway knows the address", &known.quantiles());
     row("log-ins refused because the other gateway was behind", &format!("{refused} of {ROUNDS}"));
 }

@@ -19,7 +19,7 @@ use tokio_util::codec::Framed;
 
 use super::{
     password::{ADMIN, AdminPassword},
-    provision::{Failure, Provisioner},
+    provision::{Failure, Need, Provisioner},
 };
 use crate::{
     agent::directory::{Found, Replica},
@@ -106,7 +106,7 @@ impl Authority {
         if !right {
             return Some(Reply::No);
         }
-        match self.provisioner.ensure(&login).await {
+        match self.provisioner.ensure(&login, Need::Folders).await {
             Ok(()) => Some(Reply::Ok),
             Err(Failure::NotHere) => Some(Reply::No),
             Err(failure) => {

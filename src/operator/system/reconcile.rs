@@ -105,7 +105,8 @@ async fn serve(system: &MailSystem, context: &Context) -> Result<Action, Reconci
 /// Applies what is wanted, and says in status what came of it.
 async fn build(context: &Context, fetched: Fetched, checked: Checked) -> Result<Action, ReconcileError> {
     let Checked { validated, certificate, problems } = checked;
-    let applied = applied(context, &fetched, desired(&validated)).await.map_err(ReconcileError::Apply)?;
+    let applied = Box::pin(applied(context, &fetched, desired(&validated)));
+    let applied = applied.await.map_err(ReconcileError::Apply)?;
     let settled = status::settled(&applied.workloads);
     let troubles = if settled {
         Troubles::default()

@@ -16,7 +16,7 @@ use super::{
     upstream::{Error as UpstreamError, Transaction},
 };
 use crate::{
-    agent::store::metrics::Recipient,
+    agent::store::{metrics::Recipient, provision::Need},
     directory::fold,
     wire::{
         lmtp::{Command, Error as WireError, Input, Param, ServerCodec},
@@ -181,7 +181,7 @@ impl Session {
     async fn hand_on(&mut self, address: &str, params: Vec<Param>) -> Reply {
         let to = Bytes::copy_from_slice(address.as_bytes());
         for _ in 0..2 {
-            if let Err(failure) = self.door.provisioner.ensure(address).await {
+            if let Err(failure) = self.door.provisioner.ensure(address, Need::Mailbox).await {
                 tracing::warn!(address, %failure, "a recipient has no mailbox yet");
                 return Reply::new(451, 2, 1, "the mailbox is not ready yet");
             }

@@ -32,8 +32,8 @@ use std::{
 pub use client::Access;
 use plan::{Wanted, disagreements};
 use serde_json::{Value, json};
-pub use state::Failure;
 use state::State;
+pub use state::{Failure, Need};
 use tokio::{
     sync::{Notify, RwLock, watch},
     task::JoinSet,
@@ -102,39 +102,46 @@ impl Provisioner {
         let mut found = inventory::Inventory::default();
         for address in addresses {
             let uid = address.split('@').next().unwrap();
-            found.insert(address, inventory::Have { owner: Some(uid.into()), ..inventory::Have::default() });
+            let have = inventory::Have { owner: Some(uid.into()), furnished: true, ..Default::default() };
+            found.insert(address, have);
         }
         provisioner.0.state().surveyed(found);
         provisioner
     }
 
-    /// Returns once Cyrus has the mailbox of `address` (a mailbox's own, folded), and has it for the owner that the
-    /// directory names; at once if that is so already.
+    /// Returns once Cyrus has what is needed of the mailbox of `address` (a mailbox's own, folded), and has it for the
+    /// owner that the directory names; at once if that is so already.
     ///
     /// # Errors
     /// It does not have it, for one of the reasons of [`Failure`]; all but [`Failure::NotHere`] may pass.
-    pub async fn ensure(&self, address: &str) -> Result<(), Failure> {
-        let has = || {
-            let found = self.0.replica.find(address).filter(|found| found.address == address);
-            let uid = found.map(|found| found.entry.uid.clone()).unwrap_or_default();
-            let state = self.0.state();
-            let have = state.inventory().get(address);
-            have.is_some_and(|have| uid.is_empty() || have.owner.as_deref() == Some(uid.as_str()))
-        };
-        if has() {
+    pub async fn ensure(&self, address: &str, need: Need) -> Result<(), Failure> {
+        if self.has(address, need) {
             return Ok(());
         }
         let work = async {
             // The sender lives in `self`, so this cannot fail.
             let _ = self.0.surveyed.subscribe().wait_for(|surveyed| *surveyed).await;
-            if has() {
-                return Ok(());
+            // What was under way when we asked may have been for a former owner.
+            while !self.has(address, need) {
+                let answer = self.0.state().ask(address, need);
+                self.0.work.notify_waiters();
+                answer.await.unwrap_or_else(|_| Err(Failure::Unavailable("stopping".into())))?;
             }
-            let answer = self.0.state().ask(address);
-            self.0.work.notify_waiters();
-            answer.await.unwrap_or_else(|_| Err(Failure::Unavailable("stopping".into())))
+            Ok(())
         };
-        timeout(ENSURE_WITHIN, work).await.unwrap_or(Err(Failure::Late))
+        let result = timeout(ENSURE_WITHIN, work).await.unwrap_or(Err(Failure::Late));
+        // Folders that cannot be made keep nobody from the mail.
+        if self.has(address, Need::Mailbox) { Ok(()) } else { result }
+    }
+
+    fn has(&self, address: &str, need: Need) -> bool {
+        let found = self.0.replica.find(address).filter(|found| found.address == address);
+        let uid = found.map(|found| found.entry.uid.clone()).unwrap_or_default();
+        let state = self.0.state();
+        state.inventory().get(address).is_some_and(|have| {
+            let theirs = uid.is_empty() || have.owner.as_deref() == Some(uid.as_str());
+            theirs && (need == Need::Mailbox || have.furnished)
+        })
     }
 
     /// Forgets that Cyrus has the mailbox of `address`: Cyrus said that it does not.

@@ -57,13 +57,26 @@ impl Failure {
 /// What a waiter gets.
 pub type Result = std::result::Result<(), Failure>;
 
+/// What somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// The mailbox, for a delivery.
+    Mailbox,
+    /// Its folders, too: what its owner is to see.
+    Folders,
+}
+
 /// See the module.
 #[derive(Default)]
 pub struct State {
     inventory: Inventory,
     urgent: VecDeque<String>,
     bulk: VecDeque<String>,
-    waiting: HashMap<String, Vec<oneshot::Sender<Result>>>,
+    waiting: HashMap<String, Vec<(Need, oneshot::Sender<Result>)>>,
+    /// Being worked on: two workers on one mailbox would only wait for each other in Cyrus.
+    working: HashSet<String>,
+    /// To be worked on again: they were planned meanwhile.
+    again: HashSet<String>,
     pending: HashSet<String>,
     failures: BTreeMap<String, Failure>,
     /// KiB of mail that is kept out of the way, by owner.
@@ -118,21 +131,40 @@ impl State {
         &self.failures
     }
 
-    /// Puts `address` before everything planned. Those who ask for the same one share the work.
-    pub fn ask(&mut self, address: &str) -> oneshot::Receiver<Result> {
+    /// Puts `address` before everything planned. Those who ask for the same one share the work, also what is under way.
+    pub fn ask(&mut self, address: &str, need: Need) -> oneshot::Receiver<Result> {
         let (sender, receiver) = oneshot::channel();
         let waiting = self.waiting.entry(address.to_owned()).or_default();
-        if waiting.is_empty() {
+        if waiting.is_empty() && !self.working.contains(address) {
             self.urgent.push_back(address.to_owned());
         }
-        waiting.push(sender);
+        waiting.push((need, sender));
         receiver
     }
 
-    /// The next address to work on: one that somebody waits for, or else, unless `urgent_only`, one that is planned.
+    /// The next address to work on: one that somebody waits for, or else, unless `urgent_only`, one that is planned. It
+    /// must be followed by [`Self::finished`].
     pub fn next(&mut self, urgent_only: bool) -> Option<String> {
-        let planned = if urgent_only { None } else { Some(&mut self.bulk) };
-        self.urgent.pop_front().or_else(|| planned?.pop_front())
+        while let Some(address) =
+            self.urgent.pop_front().or_else(|| if urgent_only { None } else { self.bulk.pop_front() })
+        {
+            if self.working.insert(address.clone()) {
+                return Some(address);
+            }
+            self.again.insert(address);
+        }
+        None
+    }
+
+    /// The mailbox is there; who needs no more is told.
+    pub fn made(&mut self, address: &str) {
+        let waiting = self.waiting.remove(address).unwrap_or_default();
+        let (told, others): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|(need, _)| *need == Need::Mailbox);
+        if !others.is_empty() {
+            self.waiting.insert(address.to_owned(), others);
+        }
+        tell(told, &Ok(()));
     }
 
     /// Takes what became of an address, and tells those who wait. A failure stays pending until the next plan.
@@ -146,15 +178,23 @@ impl State {
                 self.failures.insert(address.to_owned(), failure.clone());
             }
         }
-        for waiter in self.waiting.remove(address).unwrap_or_default() {
-            // Who no longer waits need not know.
-            let _ = waiter.send(result.clone());
+        self.working.remove(address);
+        if self.again.remove(address) {
+            self.bulk.push_front(address.to_owned());
         }
+        tell(self.waiting.remove(address).unwrap_or_default(), result);
     }
 
     /// How many mailboxes are not as wanted.
     pub fn pending(&self) -> usize {
         self.pending.len()
+    }
+}
+
+fn tell(waiting: Vec<(Need, oneshot::Sender<Result>)>, result: &Result) {
+    for (_, waiter) in waiting {
+        // Who no longer waits need not know.
+        let _ = waiter.send(result.clone());
     }
 }
 
@@ -166,7 +206,7 @@ mod tests {
     fn who_waits_comes_first_and_shares_the_work() {
         let mut state = State::default();
         state.planned(vec!["a@x".into(), "b@x".into()]);
-        let (mut one, mut two) = (state.ask("b@x"), state.ask("b@x"));
+        let (mut one, mut two) = (state.ask("b@x", Need::Folders), state.ask("b@x", Need::Folders));
         assert_eq!(state.next(true).as_deref(), Some("b@x"));
         assert_eq!(state.next(true), None);
         assert_eq!(state.next(false).as_deref(), Some("a@x"));
@@ -177,10 +217,26 @@ mod tests {
     }
 
     #[test]
+    fn one_worker_at_a_time_has_a_mailbox_and_a_delivery_waits_for_no_folders() {
+        let mut state = State::default();
+        state.planned(vec!["a@x".into()]);
+        assert_eq!(state.next(false).as_deref(), Some("a@x"));
+        let (mut delivery, mut owner) = (state.ask("a@x", Need::Mailbox), state.ask("a@x", Need::Folders));
+        state.planned(vec!["a@x".into()]);
+        assert_eq!(state.next(false), None, "it is being worked on");
+        state.made("a@x");
+        assert_eq!(delivery.try_recv(), Ok(Ok(())));
+        assert!(owner.try_recv().is_err());
+        state.finished("a@x", &Ok(()));
+        assert_eq!(owner.try_recv(), Ok(Ok(())));
+        assert_eq!(state.next(false).as_deref(), Some("a@x"), "it was planned anew meanwhile");
+    }
+
+    #[test]
     fn a_failure_is_told_and_stays_pending() {
         let mut state = State::default();
         state.planned(vec!["a@x".into()]);
-        let mut waiter = state.ask("a@x");
+        let mut waiter = state.ask("a@x", Need::Mailbox);
         state.finished("a@x", &Err(Failure::NoName));
         assert_eq!(waiter.try_recv(), Ok(Err(Failure::NoName)));
         state.planned(vec!["a@x".into()]);

@@ -83,6 +83,7 @@ async fn agree(shared: &Shared, connection: &mut Option<Client>, address: &str) 
         }
         carry_out(shared, connection, moves).await?;
     }
+    shared.state().made(address);
     furnish(shared, connection, address, &found.entry).await
 }
 

@@ -30,6 +30,11 @@ use serde::{Deserialize, Serialize};
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
     ),
+    printcolumn(
+        name = "DNS",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"DNSReady\")].status"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     cel
 )]
@@ -55,6 +60,14 @@ pub struct MailDomainSpec {
     /// How outgoing mail is signed.
     #[serde(default)]
     pub dkim: Dkim,
+
+    /// Whether the DNS is asked for the domain's records, by the system's `resolver`.
+    #[serde(default = "yes")]
+    pub dns_check: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Names a MailSystem.
@@ -105,22 +118,62 @@ pub struct MailDomainStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dns_records: Vec<DnsRecord>,
     /// `Ready`: the system's agents accept mail for the domain. `DkimKeyAvailable`: outgoing mail is signed.
+    /// `DNSReady`: every record that is needed is in the DNS.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "super::schema::conditions")]
     pub conditions: Vec<Condition>,
 }
 
-/// A DNS record to publish.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+/// A DNS record to publish, and what was found of it.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct DnsRecord {
-    /// What the record is for: `MX`, `SPF`, `DKIM`, `DMARC`.
+    /// What the record is for: `MX`, `SPF`, `DKIM`, `DMARC`, `TLS-RPT`, `MTA-STS`, `A`, `PTR`.
     pub purpose: String,
     /// Owner name, fully qualified without the final dot.
     pub name: String,
-    /// Record type: `MX` or `TXT`.
+    /// Record type: `MX`, `TXT`, `A` (or AAAA) or `PTR`.
     #[serde(rename = "type")]
     pub type_: String,
     /// The data in presentation form, TXT data as one string without quotes.
     pub value: String,
+    /// Whether mail works without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+    /// Of a DKIM record: what its key is used for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_use: Option<KeyUse>,
+    /// What a look-up said; absent before the first, and without `dnsCheck`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<RecordState>,
+    /// The data that were found, in presentation form; at most five.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<String>,
+    /// What is wrong and what to do, unless `state` is `Ok`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+/// What a look-up said of a record.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordState {
+    /// It is as it should be, or serves as well.
+    Ok,
+    /// There is none.
+    Missing,
+    /// There is another one.
+    Different,
+    /// The resolver could not say.
+    Unknown,
+}
+
+/// What a DKIM key is used for.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyUse {
+    /// Mail is signed with it.
+    Signing,
+    /// Signing goes over to it when its record was seen.
+    Next,
+    /// Mail on its way was signed with it: its record is still to be kept.
+    Former,
 }

@@ -6,6 +6,7 @@
 pub mod cluster;
 pub mod config;
 pub mod desired;
+pub mod dns;
 pub mod mailbox;
 pub mod system;
 

@@ -5,6 +5,7 @@ mod agent;
 mod cel;
 mod chart;
 mod directory;
+mod dns;
 mod harness;
 mod kubectl;
 mod lease;

@@ -3,12 +3,14 @@
 mod antispam;
 mod antivirus;
 mod gateway;
+mod resolver;
 mod status;
 mod store;
 
 pub use antispam::{Antispam, Thresholds};
 pub use antivirus::{Antivirus, OnDetection, OnFailure};
 pub use gateway::{Gateway, GatewayService, ServiceType};
+pub use resolver::Resolver;
 pub use status::{ComponentStatus, MailSystemStatus};
 pub use store::Store;
 
@@ -73,6 +75,10 @@ pub struct MailSystemSpec {
     /// Virus scanner.
     #[serde(default)]
     pub antivirus: Antivirus,
+
+    /// Who is asked for the DNS records of its domains; the resolver of the operator's pod if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolver: Option<Resolver>,
 
     /// Other namespaces whose MailDomains may use this system; `*` means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::controller::Controller;
 use crate::names::SystemName;
 
 /// Counts of every MailSystem that exists, zeros included. A system that is missing has not been counted yet.
@@ -14,4 +15,23 @@ pub struct Counts {
     pub mailboxes: u32,
     /// MailDomains whose domain is in the directory.
     pub domains: u32,
+}
+
+impl Controller {
+    /// Tells the counts where they differ, and how much is under way.
+    pub(super) fn count(&self) {
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.pending.set(gauge(self.waiting.len()));
+        self.metrics.credentials.set(gauge(self.passwords));
+        let counts = self.index.systems().map(|(name, system)| {
+            let counts = Counts { mailboxes: system.mailboxes, domains: system.domain_count() };
+            ((**name).clone(), counts)
+        });
+        let counts: Census = counts.collect();
+        self.census.send_if_modified(|census| {
+            let differs = *census != counts;
+            *census = counts;
+            differs
+        });
+    }
 }

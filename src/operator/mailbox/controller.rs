@@ -13,8 +13,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Census, Counts, Error, Metrics,
+    Census, Error, Metrics,
     agents::Agents,
+    checking::Checks,
     credentials,
     fold::Listings,
     index::{Ask, Changes, Index, Key, Print},
@@ -56,6 +57,8 @@ pub(super) struct Controller {
     pub malformed: HashMap<Target, i64>,
     /// When MailDomains are looked at, so that a count that changes often is not written often.
     pub due_domains: HashMap<Key, Instant>,
+    /// Look-ups in the DNS.
+    pub checks: Checks,
     pub tasks: JoinSet<Outcome>,
     /// Passwords under way.
     pub passwords: usize,
@@ -65,7 +68,7 @@ pub(super) struct Controller {
     /// Recognises the passwords that were hashed.
     pub prints: Prints,
     asking: Arc<Semaphore>,
-    census: watch::Sender<Census>,
+    pub census: watch::Sender<Census>,
 }
 
 impl Controller {
@@ -82,6 +85,7 @@ impl Controller {
             listings: Listings::default(),
             malformed: HashMap::new(),
             due_domains: HashMap::new(),
+            checks: Checks::default(),
             tasks: JoinSet::new(),
             passwords: 0,
             started: Instant::now(),
@@ -161,6 +165,7 @@ impl Controller {
         }
         self.issue_due(now);
         self.review_due_domains(now);
+        self.check_due(now);
         self.poll_due(now);
         while let Some((target, word)) = self.statuses.next() {
             let (client, events) = (self.client.clone(), self.events.clone());
@@ -176,7 +181,7 @@ impl Controller {
     fn wake(&self) -> Instant {
         let systems = self.systems.values().filter_map(|work| work.due(self.passwords));
         let domains = self.due_domains.values().copied();
-        let polls = self.waiting.due();
+        let polls = self.waiting.due().into_iter().chain(self.checks.due());
         let hour = Instant::now() + Duration::from_hours(1);
         systems.chain(domains).chain(polls).fold(hour, Instant::min)
     }
@@ -234,22 +239,6 @@ impl Controller {
         self.tasks.spawn(async move {
             sleep(LATER).await;
             Outcome::Again(target)
-        });
-    }
-
-    fn count(&self) {
-        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        self.metrics.pending.set(gauge(self.waiting.len()));
-        self.metrics.credentials.set(gauge(self.passwords));
-        let counts = self.index.systems().map(|(name, system)| {
-            let counts = Counts { mailboxes: system.mailboxes, domains: system.domain_count() };
-            ((**name).clone(), counts)
-        });
-        let counts: Census = counts.collect();
-        self.census.send_if_modified(|census| {
-            let differs = *census != counts;
-            *census = counts;
-            differs
         });
     }
 }

@@ -1,4 +1,4 @@
-//! What status says of a MailDomain, and the DNS records to publish. Pure.
+//! What status says of a MailDomain, its DNS records among it. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -10,6 +10,7 @@ use super::{
 use crate::{
     api::{MailDomainStatus, domain::DnsRecord},
     conditions::{self, Finding},
+    operator::dns::{self, Answers, Needs},
 };
 
 /// What a MailDomain's status is made of.
@@ -20,8 +21,10 @@ pub struct DomainView<'a> {
     pub obstacle: Option<Obstacle>,
     /// Mailboxes listed in it.
     pub mailboxes: u32,
-    /// Host name of its system.
-    pub hostname: Option<&'a str>,
+    /// What decides of its records, if it is served.
+    pub needs: Option<Needs<'a>>,
+    /// What the DNS has of them, if it was asked.
+    pub answers: Option<&'a Answers>,
     /// Its public key; `None` while it is not known yet.
     pub key: Option<Result<String, DkimError>>,
     /// How far the agents of gateways are.
@@ -59,43 +62,28 @@ pub fn domain(key: &Key, view: &DomainView<'_>, now: &Time) -> MailDomainStatus 
         ),
         (Some(Err(error)), _) => Finding::no(SIGNING, "KeyUnusable", format!("Mail is not signed: {error}.")),
     };
-    let generation = Some(view.fact.meta.generation);
+    let (generation, dns_records) = (Some(view.fact.meta.generation), records(view));
+    let dns = if dns_records.is_empty() {
+        Finding::unknown("DNSReady", "Pending", "The records are looked up when the domain is served.")
+    } else if view.fact.dns_check {
+        dns::verdict(&dns_records)
+    } else {
+        Finding::unknown("DNSReady", "CheckDisabled", "spec.dnsCheck is false.")
+    };
     MailDomainStatus {
         observed_generation: generation,
         mailboxes: view.mailboxes,
-        dns_records: records(view),
-        conditions: conditions::merge(&view.fact.published.conditions, &[ready, dkim], generation, now),
+        dns_records,
+        conditions: conditions::merge(&view.fact.published.conditions, &[ready, dkim, dns], generation, now),
     }
 }
 
 fn records(view: &DomainView<'_>) -> Vec<DnsRecord> {
-    let (None, Some(hostname)) = (&view.obstacle, view.hostname) else { return Vec::new() };
-    let domain = &*view.fact.domain;
-    let record = |purpose: &str, name: String, type_: &str, value: String| DnsRecord {
-        purpose: purpose.to_owned(),
-        name,
-        type_: type_.to_owned(),
-        value,
-    };
-    let mut records = vec![
-        record("MX", domain.to_owned(), "MX", format!("10 {hostname}.")),
-        record("SPF", domain.to_owned(), "TXT", "v=spf1 mx -all".to_owned()),
-    ];
-    if let Some(Ok(key)) = &view.key {
-        records.push(dkim_record(domain, &view.fact.selector, key));
-    }
-    let dmarc = format!("v=DMARC1; p=quarantine; rua=mailto:postmaster@{domain}");
-    records.push(record("DMARC", format!("_dmarc.{domain}"), "TXT", dmarc));
-    records
-}
-
-/// The record with a public key.
-#[must_use]
-pub fn dkim_record(domain: &str, selector: &str, public: &str) -> DnsRecord {
-    DnsRecord {
-        purpose: "DKIM".to_owned(),
-        name: format!("{selector}._domainkey.{domain}"),
-        type_: "TXT".to_owned(),
-        value: format!("v=DKIM1; k=rsa; p={public}"),
-    }
+    let Some(needs) = &view.needs else { return Vec::new() };
+    let before = if view.fact.dns_check { view.fact.published.dns_records.as_slice() } else { &[] };
+    let expected = dns::expected(needs, view.answers);
+    let judged = expected.iter().map(|expected| dns::judge(expected, view.answers, before));
+    // The names of addresses stand in status until the addresses are looked up again.
+    let pointers = before.iter().filter(|record| view.answers.is_none() && record.purpose == "PTR");
+    judged.chain(pointers.cloned()).collect()
 }

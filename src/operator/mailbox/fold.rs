@@ -173,6 +173,7 @@ impl Controller {
         self.statuses.forget(target);
         if let Target::Domain(key) = target {
             self.due_domains.remove(key);
+            self.checks.forget(key);
         }
     }
 

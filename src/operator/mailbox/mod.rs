@@ -12,6 +12,7 @@
 
 mod agents;
 pub mod census;
+mod checking;
 mod cluster;
 mod controller;
 mod credentials;

@@ -15,7 +15,7 @@ use super::{
     password::PasswordError,
     statuses::{Target, Word, Written},
 };
-use crate::{directory::Credential, names::SystemName};
+use crate::{directory::Credential, names::SystemName, operator::dns};
 
 /// What work beside the controller came to.
 pub(super) enum Outcome {
@@ -29,6 +29,8 @@ pub(super) enum Outcome {
     Issued(Arc<SystemName>, Box<str>, Issued, Result<u64, IssueError>),
     /// The keys of these signers.
     Dkim(Arc<SystemName>, BTreeSet<Signer>, Result<Keys, kube::Error>),
+    /// What the DNS has of a MailDomain's records.
+    Looked(Key, dns::Answers),
     /// What agents hold.
     Answers(Vec<(Key, Option<Answer>)>),
     /// A status was written.
@@ -63,6 +65,7 @@ impl Controller {
             }
             Outcome::Issued(name, uid, issued, result) => self.issued(&name, &uid, issued, &result),
             Outcome::Dkim(name, signers, keys) => self.signed(&name, signers, keys),
+            Outcome::Looked(key, answers) => self.looked(&key, answers),
             Outcome::Answers(answers) => {
                 self.agents.answered(answers);
                 self.confirm();

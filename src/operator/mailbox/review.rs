@@ -69,6 +69,7 @@ impl Controller {
                 self.due_domains.insert(key, now + SELDOM / 4);
                 continue;
             }
+            self.want_check(&key, now);
             let Some((status, published)) = self.domain_status(&key, Progress::Served) else {
                 self.waiting.forget(&target);
                 continue;
@@ -128,7 +129,8 @@ impl Controller {
         let view = DomainView {
             fact,
             mailboxes: system.map_or(0, |system| system.mailboxes_in(&fact.domain)),
-            hostname: system.map(|system| &*system.fact.hostname),
+            needs: self.needs(key, fact),
+            answers: self.checks.answers(key),
             key: work.and_then(|work| work.dkim.keys.public.get(&signer).cloned()),
             signing: self.signing(key),
             obstacle: standing.err(),

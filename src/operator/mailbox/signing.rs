@@ -9,11 +9,16 @@ use super::{
     controller::{Controller, LATER},
     dkim::{Keys, Signer},
     dkim_secret, domain_status,
-    index::Key,
+    index::{DomainFact, Key},
     outcome::Outcome,
     status::Progress,
 };
-use crate::{conditions, names::SystemName};
+use crate::{
+    api::domain::{DnsRecord, KeyUse},
+    conditions,
+    names::SystemName,
+    operator::dns,
+};
 
 impl Controller {
     /// Sees to the DKIM keys of the system if its domains changed.
@@ -76,18 +81,31 @@ impl Controller {
         })
     }
 
+    /// The keys whose records are to be published for a served MailDomain.
+    pub(super) fn keys_of(&self, name: &SystemName, fact: &DomainFact) -> Vec<dns::Key> {
+        let signer = (fact.domain.to_string(), fact.selector.to_string());
+        let public = self.systems.get(name).and_then(|work| work.dkim.keys.public.get(&signer));
+        let key = |public: &String| dns::Key {
+            selector: fact.selector.to_string(),
+            public: public.clone(),
+            use_: KeyUse::Signing,
+        };
+        public.and_then(|public| public.as_ref().ok()).map(key).into_iter().collect()
+    }
+
     /// What status already says of keys that are still the same was true when it was said, and holds: a pod comes into
     /// service with the keys of that moment.
     fn trust_status(&mut self, name: &SystemName) {
         let Some(work) = self.systems.get_mut(name) else { return };
         for (_, fact) in self.index.domains().filter(|(_, fact)| *fact.system == *name) {
             let signer = (fact.domain.to_string(), fact.selector.to_string());
-            let record = match work.dkim.keys.public.get(&signer) {
-                Some(Ok(public)) => domain_status::dkim_record(&fact.domain, &fact.selector, public),
-                _ => continue,
+            let Some(Ok(public)) = work.dkim.keys.public.get(&signer) else { continue };
+            let told = |record: &DnsRecord| {
+                record.name == format!("{}._domainkey.{}", fact.selector, fact.domain)
+                    && record.value.ends_with(&format!("p={public}"))
             };
             let said = conditions::is_true(&fact.published.conditions, domain_status::SIGNING)
-                && fact.published.dns_records.contains(&record);
+                && fact.published.dns_records.iter().any(told);
             if let (true, Some(mark)) = (said, work.dkim.keys.marks.get(&*fact.domain)) {
                 work.dkim.confirmed.insert(fact.domain.to_string(), mark.clone());
             }

@@ -4,6 +4,8 @@
 //! What depends on other objects (a missing storage class, missing signatures) is no error here: the rest of the system
 //! is built all the same, and a [`Problem`] tells status.
 
+use std::net::SocketAddr;
+
 use k8s_openapi::{
     api::apps::v1::StatefulSet,
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::OwnerReference},
@@ -71,6 +73,7 @@ pub fn validate(
         ));
     }
     tls(fetched, &mut wrong);
+    resolver(fetched, &mut wrong);
     let token = token(fetched, random, &mut wrong);
     let gateway = gateway(fetched, &mut wrong);
     let store = store(fetched, &mut wrong);
@@ -115,6 +118,13 @@ fn tls(fetched: &Fetched, wrong: &mut Vec<String>) {
         wrong.push(format!(
             "spec.tls.secretName: {served} is the operator's own Secret, give yours another name"
         ));
+    }
+}
+
+fn resolver(fetched: &Fetched, wrong: &mut Vec<String>) {
+    let addresses = fetched.system.spec.resolver.iter().flat_map(|resolver| &resolver.addresses);
+    for address in addresses.filter(|address| address.parse::<SocketAddr>().is_err()) {
+        wrong.push(format!("spec.resolver.addresses: {address:?} is not ip:port, such as 192.0.2.53:53"));
     }
 }
 

@@ -94,6 +94,7 @@ async fn sizes_and_counts_of_a_system_are_checked() {
 async fn scanning_and_tenants_of_a_system_are_checked() {
     let thresholds = |value: Value, refusal| spec(&json!({"antispam": {"thresholds": value}}), refusal);
     let exclude = "signatureSecret and mirrors exclude each other";
+    let resolver = |value: Value, refusal| spec(&json!({"resolver": {"addresses": value}}), refusal);
     let tenants = |value: Value, refusal| spec(&json!({"tenantNamespaces": value}), refusal);
     check(
         system(),
@@ -123,6 +124,10 @@ async fn scanning_and_tenants_of_a_system_are_checked() {
             spec(&json!({"tls": {}}), Some("spec.tls.secretName: Required value")),
             spec(&json!({"tls": {"secretName": ""}}), Some("should be at least 1 chars long")),
             spec(&json!({"tls": null}), None),
+            resolver(json!(["192.0.2.53:53", "[2001:db8::53]:5353"]), None),
+            resolver(json!(["192.0.2.53"]), Some("must be addresses with a port")),
+            resolver(json!(["dns.vn:53"]), Some("must be addresses with a port")),
+            resolver(json!([]), Some("should have at least 1 items")),
             tenants(json!(["*"]), None),
             tenants(json!(["hoi-nong-dan", "mttq"]), None),
             tenants(json!(["mttq", "mttq"]), Some("Duplicate value")),

@@ -1,6 +1,6 @@
 //! What is kept of an object: the fields that decide, in compact form. Comes from the API types, goes into the index.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
@@ -86,6 +86,10 @@ pub struct SystemFact {
     pub stores: u32,
     /// Whether its Mailboxes take over what the stores have under their addresses.
     pub adopt: bool,
+    /// Whether mail leaves through a relay host.
+    pub relayed: bool,
+    /// Who is asked for DNS records; none means the resolver of this pod.
+    pub resolver: Vec<SocketAddr>,
 }
 
 impl From<&api::MailSystem> for SystemFact {
@@ -96,6 +100,14 @@ impl From<&api::MailSystem> for SystemFact {
             tenants: object.spec.tenant_namespaces.clone(),
             stores: object.spec.store.shards.max(1),
             adopt: object.annotations().get(ADOPT) == Some(&object.name_any()),
+            relayed: object.spec.gateway.relay_host.is_some(),
+            resolver: object
+                .spec
+                .resolver
+                .iter()
+                .flat_map(|resolver| &resolver.addresses)
+                .filter_map(|address| address.parse().ok())
+                .collect(),
         }
     }
 }
@@ -111,6 +123,8 @@ pub struct DomainFact {
     pub system: Arc<SystemName>,
     /// The DKIM selector.
     pub selector: Box<str>,
+    /// Whether its records are looked up.
+    pub dns_check: bool,
     /// Its status as the API has it.
     pub published: api::MailDomainStatus,
 }
@@ -124,6 +138,7 @@ impl From<&api::MailDomain> for DomainFact {
             domain: object.spec.domain.to_ascii_lowercase().into(),
             system: Arc::new(SystemName::new(system.namespace.clone().unwrap_or(own), &system.name)),
             selector: object.spec.dkim.selector.as_str().into(),
+            dns_check: object.spec.dns_check,
             published: object.status.clone().unwrap_or_default(),
         }
     }

@@ -22,7 +22,15 @@ pub(super) fn meta(created: i64, uid: u8) -> Meta {
 
 pub(super) fn system(uid: u8, tenants: &[&str]) -> SystemFact {
     let tenants = tenants.iter().map(ToString::to_string).collect();
-    SystemFact { uid: format!("s{uid}").into(), hostname: "mx.vn".into(), tenants, stores: 1, adopt: false }
+    SystemFact {
+        uid: format!("s{uid}").into(),
+        hostname: "mx.vn".into(),
+        tenants,
+        stores: 1,
+        adopt: false,
+        relayed: false,
+        resolver: Vec::new(),
+    }
 }
 
 pub(super) fn domain(created: i64, domain: &str, system: Arc<SystemName>) -> DomainFact {
@@ -30,6 +38,7 @@ pub(super) fn domain(created: i64, domain: &str, system: Arc<SystemName>) -> Dom
         meta: meta(created, 0),
         domain: domain.into(),
         system,
+        dns_check: true,
         selector: "mail".into(),
         published: MailDomainStatus::default(),
     }

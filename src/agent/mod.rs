@@ -1,12 +1,15 @@
 //! Everything that runs beside a mail daemon.
 //!
 //! [`settings`] come from the environment; the [`directory`] is followed and kept; [`sockets`] answer what daemons ask
-//! from it, and [`logins`] keep when whom did log in; [`gateway`], [`store`] and [`antispam`] are the agents.
+//! from it, and [`logins`] keep when whom did log in; [`gateway`], [`store`] and [`antispam`] are the agents, with
+//! [`lmtp`] between the first two.
 
 pub mod antispam;
 pub mod directory;
 pub mod gateway;
+pub mod lmtp;
 pub mod logins;
+pub mod resolver;
 pub mod settings;
 pub mod sockets;
 pub mod store;

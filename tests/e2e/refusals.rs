@@ -106,6 +106,39 @@ fn nobody_sends_as_somebody_else() {
 }
 
 #[test]
+fn nobody_sends_under_another_name_though_the_envelope_is_right() {
+    run(async |world| {
+        let alias = format!("{}@angiang.gov.vn", unique("alias"));
+        let an = world.mailbox(json!({"aliases": [alias]})).await;
+        let binh = world.mailbox(json!({})).await;
+        let mut smtp = Smtp::submissions(world, &an.address, &an.password).await.unwrap();
+        let (own, other) = (an.address.as_str(), binh.address.as_str());
+        for (from, expected) in [
+            (format!("From: Nguyễn An <{}>", own.to_uppercase()), 250),
+            (format!("From: =?UTF-8?Q?Nguy=E1=BB=85n?= <{alias}>\nSender: {own}"), 250),
+            (format!("From: \"{own}\" <{other}>"), 550),
+            (format!("From: {own}, {other}"), 550),
+            (format!("From: {own}\nFrom: {other}"), 550),
+            (format!("From: {own}\nSender: {other}"), 550),
+            (format!("From : {other}"), 550),
+            (format!("From: {own} <{other}>"), 550),
+            ("From: lanh dao:;".to_owned(), 550),
+            ("X-From: nobody".to_owned(), 550),
+        ] {
+            let text = format!("{from}\nTo: {other}\nSubject: name\n\nx\n");
+            let reply = smtp.send(own, &[other], &text).await.unwrap();
+            assert_eq!(reply.code, expected, "{from}: {reply:?}");
+        }
+        let kind = "multipart/report; report-type=disposition-notification; boundary=b";
+        for (from, kind, expected) in [(own, kind, 250), (own, "text/plain", 550), (other, kind, 550)] {
+            let text = format!("From: {from}\nTo: {other}\nContent-Type: {kind}\n\n--b\n\nx\n--b--\n");
+            let reply = smtp.send("", &[other], &text).await.unwrap();
+            assert_eq!(reply.code, expected, "{from} {kind}: {reply:?}");
+        }
+    });
+}
+
+#[test]
 fn a_forged_verdict_does_not_pass_and_is_removed() {
     run(async |world| {
         let an = world.mailbox(json!({})).await;

@@ -81,6 +81,12 @@ impl Replica {
         })
     }
 
+    /// Whether the mailbox that logged in as `login` may send as `address` (both folded): its own address or an alias.
+    #[must_use]
+    pub fn owns(&self, login: &str, address: &str) -> bool {
+        self.find(address).is_some_and(|found| found.address == login)
+    }
+
     /// The domains for which mail is accepted, folded and sorted; empty before [`Self::loaded`].
     #[must_use]
     pub fn domains(&self) -> Vec<String> {

@@ -92,7 +92,7 @@ async fn start(
     replica: &Replica,
     stop: &CancellationToken,
 ) -> Result<JoinSet<()>, Error> {
-    let gate = gate(settings).await?;
+    let gate = gate(settings, replica).await?;
     let stores = Stores::new(&settings.store_host_pattern);
     let router = Router::new(&settings.common.mail_hostname, replica.clone(), stores.clone());
     let logins = Logins::open(&settings.data_dir);
@@ -127,12 +127,12 @@ async fn start(
     Ok(parts)
 }
 
-async fn gate(settings: &GatewaySettings) -> Result<Gate, Error> {
+async fn gate(settings: &GatewaySettings, replica: &Replica) -> Result<Gate, Error> {
     let token = fs::read_to_string(&settings.token_file).await.map_err(Error::Token)?;
     let token = Some(token.trim()).filter(|token| !token.is_empty()).ok_or(Error::NoToken)?;
     let policy =
         Policy { on_failure: settings.antivirus_on_failure, on_detection: settings.antivirus_on_detection };
-    Ok(Gate::new(policy, token, (&settings.clamd_host, ports::ANTIVIRUS)))
+    Ok(Gate::new(policy, token, replica.clone(), (&settings.clamd_host, ports::ANTIVIRUS)))
 }
 
 /// What the operator asks: from which Secrets of the directory, and which issue of them, daemons are answered.

@@ -1,4 +1,4 @@
-//! Unix sockets that daemons connect to.
+//! Sockets that daemons connect to.
 //!
 //! Connections come in; each is handled by a task of its own, so that a frozen peer holds none but its own. The number
 //! of connections is bounded; at shutdown no more are accepted and those that run get [`GRACE`].
@@ -21,6 +21,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long connections may run on after the shutdown began.
 pub const GRACE: Duration = Duration::from_secs(10);
+/// Pause after a connection could not be accepted.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Listens at `path` for any user; a socket that a former process left there is removed.
 ///
@@ -34,6 +36,17 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     let listener = UnixListener::bind(path)?;
     fs::set_permissions(path, Permissions::from_mode(0o666))?;
     Ok(listener)
+}
+
+/// The next connection of a listener. Where none can be accepted there are too many open files: it tries again.
+pub async fn accept<C, F: Future<Output = io::Result<C>>>(mut listener: impl FnMut() -> F) -> C {
+    loop {
+        match listener().await {
+            Ok(connection) => return connection,
+            Err(error) => tracing::error!(%error, "no connection can be accepted"),
+        }
+        sleep(PAUSE).await;
+    }
 }
 
 /// Hands each connection to `handle`, at most `most` at a time, until `shutdown`; then waits for those that run.
@@ -50,19 +63,11 @@ pub async fn serve<F>(
     let accepting = async {
         // The semaphore is never closed.
         while let Ok(place) = places.clone().acquire_owned().await {
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    let connection = handle(stream);
-                    tasks.spawn(async move {
-                        connection.await;
-                        drop(place);
-                    });
-                }
-                Err(error) => {
-                    tracing::error!(%error, "no connection can be accepted");
-                    sleep(Duration::from_millis(100)).await;
-                }
-            }
+            let connection = handle(accept(|| listener.accept()).await.0);
+            tasks.spawn(async move {
+                connection.await;
+                drop(place);
+            });
         }
     };
     shutdown.run_until_cancelled(accepting).await;

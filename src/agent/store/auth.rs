@@ -13,7 +13,7 @@ use std::{
 use futures::{SinkExt, StreamExt};
 use tokio::{
     net::{UnixListener, UnixStream},
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tokio_util::codec::Framed;
 
@@ -22,7 +22,10 @@ use super::{
     provision::{Failure, Need, Provisioner},
 };
 use crate::{
-    agent::directory::{Found, Replica},
+    agent::{
+        directory::{Found, Replica},
+        sockets::listener::accept,
+    },
     api::MailboxState,
     directory::fold,
     wire::saslauthd::{Codec, Reply, Request},
@@ -30,8 +33,6 @@ use crate::{
 
 /// Longest wait for a question: Cyrus writes it in one go.
 const READ_WITHIN: Duration = Duration::from_secs(5);
-/// Pause after a connection could not be accepted: there are too many open files.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// What an answer rests on. Clones share it.
 #[derive(Clone)]
@@ -60,15 +61,8 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
 /// Answers until it is dropped.
 pub async fn run(listener: UnixListener, authority: Authority) {
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            // No reason to end Cyrus.
-            Err(error) => {
-                tracing::warn!(%error, "a question about a log-in cannot be accepted");
-                sleep(PAUSE).await;
-                continue;
-            }
-        };
+        // That none can be accepted for a while is no reason to end Cyrus.
+        let (stream, _) = accept(|| listener.accept()).await;
         let authority = authority.clone();
         tokio::spawn(async move { authority.serve(stream).await });
     }

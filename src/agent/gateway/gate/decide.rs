@@ -1,16 +1,22 @@
 //! What becomes of a message: a pure function of what is known of it. `Reply` texts are ASCII, since clients without
 //! SMTPUTF8 (RFC 6531) read them: Vietnamese without its marks, then English.
 
+use super::sender::Objection;
 use crate::{
     api::system::{OnDetection, OnFailure},
     wire::reply::Reply,
 };
 
+/// How clamd's names begin for what it cannot look into: nothing was found, and nothing can be.
+const ENCRYPTED: &str = "Heuristics.Encrypted.";
+
 /// Where a message comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Over SMTP: Rspamd has seen it before us.
-    Network,
+    /// From another server: Rspamd has seen it before us.
+    Outside,
+    /// From a user's program, which logged in: Rspamd has seen it before us.
+    Submission,
     /// Made by Postfix itself (bounces, notifications): only we see it.
     Internal,
 }
@@ -50,6 +56,8 @@ pub enum Decision {
     Reject(String),
     /// It is kept in the hold queue: this signature was found.
     Quarantine(String),
+    /// Whoever sends it may not send it so.
+    Object(Objection),
 }
 
 /// Decides. `judged` says whether Rspamd's verdict with our token is there.
@@ -58,11 +66,13 @@ pub enum Decision {
 #[must_use]
 pub fn decide(origin: Origin, judged: bool, scan: &Scan, policy: Policy) -> Decision {
     match (scan, origin) {
-        (Scan::Infected(name), Origin::Network) if policy.on_detection == OnDetection::Reject => {
+        (Scan::Infected(name), Origin::Outside | Origin::Submission)
+            if policy.on_detection == OnDetection::Reject =>
+        {
             Decision::Reject(name.clone())
         }
         (Scan::Infected(name), _) => Decision::Quarantine(name.clone()),
-        (_, Origin::Network) if !judged => Decision::DeferUnjudged,
+        (_, Origin::Outside | Origin::Submission) if !judged => Decision::DeferUnjudged,
         (Scan::Clean, _) => Decision::Accept,
         (Scan::Unavailable(_), _) => match policy.on_failure {
             OnFailure::Defer => Decision::DeferUnscanned,
@@ -77,6 +87,7 @@ impl Decision {
     pub fn refusal(&self) -> Option<Reply> {
         match self {
             Self::Accept | Self::AcceptUnscanned | Self::Quarantine(_) => None,
+            Self::Object(objection) => Some(objection.reply()),
             Self::DeferUnjudged => Some(Reply::new(
                 451,
                 7,
@@ -88,6 +99,12 @@ impl Decision {
                 7,
                 1,
                 "Chua quet duoc virus, xin gui lai sau. Virus check unavailable, try again later",
+            )),
+            Self::Reject(name) if name.starts_with(ENCRYPTED) => Some(Reply::new(
+                554,
+                7,
+                1,
+                "Tu choi: tep dat mat khau khong quet duoc virus. Refused: a file with a password cannot be scanned",
             )),
             Self::Reject(name) => {
                 let text = format!("Tu choi: thu co ma doc ({name}). Refused: malware found ({name})");
@@ -101,7 +118,7 @@ impl Decision {
 mod tests {
     use super::*;
 
-    const ORIGINS: [Origin; 2] = [Origin::Network, Origin::Internal];
+    const ORIGINS: [Origin; 3] = [Origin::Outside, Origin::Submission, Origin::Internal];
     const FAILURES: [OnFailure; 2] = [OnFailure::Defer, OnFailure::Accept];
     const DETECTIONS: [OnDetection; 2] = [OnDetection::Reject, OnDetection::Quarantine];
 
@@ -151,11 +168,21 @@ mod tests {
     fn what_was_found_is_refused_or_held_and_never_deferred() {
         for (origin, _, scan, policy, decision) in table() {
             if let Scan::Infected(name) = scan {
-                let refused = policy.on_detection == OnDetection::Reject && origin == Origin::Network;
+                let refused = policy.on_detection == OnDetection::Reject && origin != Origin::Internal;
                 let expected = if refused { Decision::Reject(name) } else { Decision::Quarantine(name) };
                 assert_eq!(decision, expected);
             }
         }
+    }
+
+    #[test]
+    fn what_cannot_be_scanned_is_not_called_malware() {
+        let text = |name: &str| {
+            let reply = Decision::Reject(name.into()).refusal().unwrap();
+            String::from_utf8(reply.lines()[0].to_vec()).unwrap()
+        };
+        assert!(text("Heuristics.Encrypted.Zip").contains("password"));
+        assert!(text("Eicar").contains("malware found (Eicar)"));
     }
 
     #[test]
@@ -169,6 +196,7 @@ mod tests {
                 Decision::Reject(_) => Some(554),
                 Decision::DeferUnjudged | Decision::DeferUnscanned => Some(451),
                 Decision::Accept | Decision::AcceptUnscanned | Decision::Quarantine(_) => None,
+                Decision::Object(_) => unreachable!("a matter of senders"),
             };
             assert_eq!(code, expected);
         }

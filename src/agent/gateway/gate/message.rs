@@ -6,6 +6,8 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::author::Author;
+
 /// Headers that are ours alone: what comes in under these names is forged.
 pub(super) const OURS: [&str; 2] = ["Mail-Verdict", "Journal-Id"];
 
@@ -35,6 +37,7 @@ pub(super) struct Message {
     /// How often each of [`OURS`] is there.
     ours: [u32; OURS.len()],
     judged: bool,
+    author: Author,
     overflow: bool,
 }
 
@@ -47,6 +50,7 @@ impl Message {
             pieces: Vec::new(),
             ours: [0; OURS.len()],
             judged: false,
+            author: Author::default(),
             overflow: false,
         }
     }
@@ -61,6 +65,7 @@ impl Message {
         if !self.reserve(name.len() + value.len()) {
             return;
         }
+        self.author.header(name, value);
         self.headers.put_slice(name);
         self.headers.put_u8(b':');
         for (n, line) in value.split(|byte| *byte == b'\n').enumerate() {
@@ -82,6 +87,11 @@ impl Message {
     /// Whether Rspamd's verdict with our token is there.
     pub(super) const fn judged(&self) -> bool {
         self.judged
+    }
+
+    /// Who it says that it is from.
+    pub(super) const fn author(&self) -> &Author {
+        &self.author
     }
 
     /// Whether there was no memory for it: then it is not complete.

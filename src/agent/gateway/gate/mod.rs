@@ -1,39 +1,37 @@
 //! The gate: Postfix' last milter. Nothing passes it that was not judged by Rspamd and scanned by clamd, unless the
-//! platform team chose otherwise.
+//! platform team chose otherwise; and nobody who logged in sends under another's name.
 //!
 //! Messages come in over the milter protocol on a Unix socket, before Postfix has made them durable; the gate asks clamd
-//! and answers. In this order: scan, decide ([`decide`], pure), journal (a later release makes the message durable
+//! and answers. In this order: look at the sender ([`sender`], pure), scan, decide ([`decide`], pure), journal (a later release makes the message durable
 //! here), remove headers that are ours alone, answer. If it fails in any way, Postfix answers `451` and keeps nothing.
 
+mod author;
 pub mod decide;
 mod message;
 mod scan;
+pub mod sender;
 mod session;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
     metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
-use tokio::{
-    net::UnixListener,
-    time::{sleep, timeout},
-};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::net::UnixListener;
+use tokio_util::sync::CancellationToken;
 
+use crate::agent::{directory::Replica, sockets::listener};
 use decide::{Decision, Policy};
 use message::Memory;
 use scan::Scanner;
 use session::Session;
 
-/// How long a message that is being judged may go on at the end.
-const DRAIN: Duration = Duration::from_secs(10);
-/// Pause after a connection could not be accepted: there are too many open files.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Most sessions at a time: one for each smtpd and cleanup.
+const SESSIONS: usize = 1024;
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -44,6 +42,7 @@ enum Verdict {
     DeferredUnscanned,
     Rejected,
     Quarantined,
+    SenderRefused,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -56,17 +55,19 @@ struct Judged {
 pub struct Gate {
     policy: Policy,
     token: Arc<str>,
+    directory: Replica,
     scanner: Scanner,
     memory: Memory,
     messages: Family<Judged, Counter>,
 }
 
 impl Gate {
-    /// A gate that knows Rspamd's verdicts by `token` and asks the clamds that `host` resolves to at `port`.
+    /// A gate that knows Rspamd's verdicts by `token`, senders by the `directory`, and asks the clamds that `host`
+    /// resolves to at `port`.
     #[must_use]
-    pub fn new(policy: Policy, token: &str, (host, port): (&str, u16)) -> Self {
+    pub fn new(policy: Policy, token: &str, directory: Replica, (host, port): (&str, u16)) -> Self {
         let (scanner, memory) = (Scanner::new(host, port), Memory::default());
-        Self { policy, token: token.into(), scanner, memory, messages: Family::default() }
+        Self { policy, token: token.into(), directory, scanner, memory, messages: Family::default() }
     }
 
     /// Registers the gate's metrics.
@@ -76,27 +77,16 @@ impl Gate {
 
     /// Serves until `close`, then lets messages that are being judged have their answer.
     pub async fn run(self, listener: UnixListener, close: CancellationToken) {
-        let tracker = TaskTracker::new();
-        while let Some(accepted) = close.run_until_cancelled(listener.accept()).await {
-            match accepted {
-                Ok((stream, _)) => {
-                    let session = Session::new(self.clone(), stream).run(close.clone());
-                    tracker.spawn(async move {
-                        if let Err(error) = session.await {
-                            tracing::warn!(%error, "a milter session broke");
-                        }
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the gate cannot accept a connection");
-                    sleep(PAUSE).await;
+        let stop = close.clone();
+        let session = |stream| {
+            let session = Session::new(self.clone(), stream).run(stop.clone());
+            async move {
+                if let Err(error) = session.await {
+                    tracing::warn!(%error, "a milter session broke");
                 }
             }
-        }
-        tracker.close();
-        if timeout(DRAIN, tracker.wait()).await.is_err() {
-            tracing::warn!(sessions = tracker.len(), "the gate closes on messages; they will come again");
-        }
+        };
+        listener::serve(listener, SESSIONS, close, session).await;
     }
 
     fn count(&self, decision: &Decision) {
@@ -107,6 +97,7 @@ impl Gate {
             Decision::DeferUnscanned => Verdict::DeferredUnscanned,
             Decision::Reject(_) => Verdict::Rejected,
             Decision::Quarantine(_) => Verdict::Quarantined,
+            Decision::Object(_) => Verdict::SenderRefused,
         };
         self.messages.get_or_create(&Judged { verdict }).inc();
     }

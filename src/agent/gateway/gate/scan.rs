@@ -11,14 +11,14 @@ use std::{
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
-use tokio::{
-    net::{TcpStream, lookup_host},
-    time::timeout,
-};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_util::codec::Framed;
 
 use super::decide::Scan;
-use crate::wire::clamd::{Codec, Command, Error as WireError, Reply};
+use crate::{
+    agent::resolver::Resolver,
+    wire::clamd::{Codec, Command, Error as WireError, Reply},
+};
 
 /// A clamd that does not answer `PING` in this time is not asked: a frozen one would hold each message.
 const PONG_WITHIN: Duration = Duration::from_secs(2);
@@ -57,28 +57,24 @@ impl From<std::io::Error> for Error {
 pub(super) struct Scanner {
     host: Arc<str>,
     port: u16,
+    resolver: Resolver,
     next: Arc<AtomicUsize>,
 }
 
 impl Scanner {
     /// The clamds that `host` resolves to.
     pub(super) fn new(host: &str, port: u16) -> Self {
-        Self { host: host.into(), port, next: Arc::default() }
+        Self { host: host.into(), port, resolver: Resolver::default(), next: Arc::default() }
     }
 
     /// Asks one clamd after another, the first one in turn, until one has judged the message.
     pub(super) async fn scan(&self, message: &[Bytes]) -> Scan {
-        let lookup = timeout(PONG_WITHIN, lookup_host((&*self.host, self.port))).await;
-        let mut clamds: Vec<SocketAddr> = match lookup {
-            Ok(Ok(found)) => found.collect(),
-            Ok(Err(error)) => return Scan::Unavailable(format!("{}: {error}", self.host)),
-            Err(_) => return Scan::Unavailable(format!("{}: the name server is silent", self.host)),
+        let mut clamds: Vec<SocketAddr> = match self.resolver.lookup(&self.host).await {
+            Ok(found) => found.iter().map(|address| (*address, self.port).into()).collect(),
+            Err(error) => return Scan::Unavailable(format!("{}: {error}", self.host)),
         };
-        clamds.sort_unstable();
-        if !clamds.is_empty() {
-            let first = self.next.fetch_add(1, Ordering::Relaxed) % clamds.len();
-            clamds.rotate_left(first);
-        }
+        let first = self.next.fetch_add(1, Ordering::Relaxed) % clamds.len().max(1);
+        clamds.rotate_left(first);
         let (mut reasons, mut tries) = (Vec::new(), 0);
         for clamd in clamds {
             if tries == TRIES {
@@ -95,11 +91,7 @@ impl Scanner {
                 Err(_) => reasons.push(format!("{clamd}: {}", Error::Silent("the scan"))),
             }
         }
-        Scan::Unavailable(if reasons.is_empty() {
-            "there is no clamd".to_owned()
-        } else {
-            reasons.join("; ")
-        })
+        Scan::Unavailable(reasons.join("; "))
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     Gate,
     decide::{Decision, Origin, Scan, decide},
     message::Message,
+    sender::{Envelope, Objection, object},
 };
 use crate::wire::{
     milter::{
@@ -22,8 +23,8 @@ use crate::wire::{
 /// While the answer takes longer, Postfix is told so this often: its timer (`content_timeout`) then starts anew.
 const PROGRESS: Duration = Duration::from_secs(5);
 
-/// One reply a message, at its end. `{daemon_name}` tells Postfix' own mail (`internal`) from the network's; `i` is the
-/// queue id, for the log.
+/// One reply a message, at its end. `{daemon_name}` tells where it comes from, as `master.cf` and `main.cf` name it;
+/// `{auth_authen}` is the log-in; `i` is the queue id, for the log.
 const WISH: Wish = Wish {
     actions: action::CHANGE_HEADERS | action::QUARANTINE,
     protocol: protocol::NO_REPLIES
@@ -31,7 +32,11 @@ const WISH: Wish = Wish {
         | protocol::NO_UNKNOWN
         | protocol::NO_DATA
         | protocol::HEADER_LEADING_SPACE,
-    macros: &[(MacroStage::Connect, "{daemon_name}"), (MacroStage::EndOfMessage, "i")],
+    macros: &[
+        (MacroStage::Connect, "{daemon_name}"),
+        (MacroStage::Mail, "{auth_authen}"),
+        (MacroStage::EndOfMessage, "i"),
+    ],
 };
 
 /// Why a session broke off. Postfix then defers the message (`default_action=tempfail`).
@@ -55,6 +60,9 @@ pub(super) struct Session {
     postfix: Framed<UnixStream, Codec>,
     agreement: Option<Agreement>,
     origin: Origin,
+    login: Option<Bytes>,
+    /// Whether the reverse path is empty.
+    null: bool,
     queue_id: Bytes,
     message: Message,
 }
@@ -63,7 +71,8 @@ impl Session {
     pub(super) fn new(gate: Gate, stream: UnixStream) -> Self {
         let message = Message::new(gate.memory.clone());
         let (postfix, queue_id) = (Framed::new(stream, Codec), Bytes::new());
-        Self { gate, postfix, agreement: None, origin: Origin::Network, queue_id, message }
+        let (agreement, origin, login, null) = (None, Origin::Outside, None, false);
+        Self { gate, postfix, agreement, origin, login, null, queue_id, message }
     }
 
     /// Serves until Postfix leaves. When the gate closes, a message whose end is awaited is given up; Postfix defers it.
@@ -98,9 +107,14 @@ impl Session {
     fn note(&mut self, command: Command) {
         match command {
             Command::Macros(macros) => self.macros(&macros),
-            Command::MailFrom { .. } | Command::Abort => self.reset(),
+            Command::MailFrom { address, .. } => {
+                self.null = matches!(&*address, b"<>" | b"");
+                self.reset();
+            }
+            Command::Abort => self.reset(),
             Command::QuitNewConnection => {
-                self.origin = Origin::Network;
+                self.origin = Origin::Outside;
+                self.login = None;
                 self.reset();
             }
             Command::Header { name, value } => self.message.header(&name, &value, &self.gate.token),
@@ -119,9 +133,16 @@ impl Session {
     }
 
     fn macros(&mut self, macros: &Macros) {
-        if macros.before == b'C' {
-            let internal = macros.get("{daemon_name}").is_some_and(|name| name == "internal");
-            self.origin = if internal { Origin::Internal } else { Origin::Network };
+        match macros.before {
+            b'C' => {
+                self.origin = match macros.get("{daemon_name}").map(|name| &**name) {
+                    Some(b"internal") => Origin::Internal,
+                    Some(b"submission") => Origin::Submission,
+                    _ => Origin::Outside,
+                };
+            }
+            b'M' => self.login = macros.get("{auth_authen}").filter(|login| !login.is_empty()).cloned(),
+            _ => {}
         }
         if let Some(id) = macros.get("i") {
             self.queue_id = id.clone();
@@ -132,7 +153,7 @@ impl Session {
         self.message = Message::new(self.gate.memory.clone());
     }
 
-    /// The end of the message: scan, decide, (journal,) answer.
+    /// The end of the message: look at the sender, scan, decide, (journal,) answer.
     async fn judge(&mut self) -> Result<(), Error> {
         if self.message.flooded() {
             let text = "Tu choi: tieu de gia mao. Refused: too many headers of reserved names";
@@ -141,6 +162,8 @@ impl Session {
         let decision = if self.message.overflow() {
             tracing::warn!("there is no memory left for a message");
             Decision::DeferUnscanned
+        } else if let Some(objection) = self.objection() {
+            Decision::Object(objection)
         } else {
             let scan = self.scan().await?;
             if let Scan::Unavailable(reason) = &scan {
@@ -162,6 +185,14 @@ impl Session {
             self.postfix.feed(Reply::Quarantine(format!("malware found: {name}").into())).await?;
         }
         Ok(self.postfix.send(Reply::Continue).await?)
+    }
+
+    /// What there is to say against the sender, before anything is scanned.
+    fn objection(&self) -> Option<Objection> {
+        let login = self.login.as_ref().and_then(|login| std::str::from_utf8(login).ok());
+        // Whoever logged in is bound by it, wherever that was.
+        (self.origin == Origin::Submission || self.login.is_some()).then_some(())?;
+        object(Envelope { login, null: self.null }, self.message.author(), &self.gate.directory)
     }
 
     async fn refuse(&mut self, refusal: SmtpReply) -> Result<(), Error> {

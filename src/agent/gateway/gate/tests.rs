@@ -7,7 +7,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::api::system::{OnDetection, OnFailure};
+use crate::{
+    agent::directory::testing,
+    api::system::{OnDetection, OnFailure},
+};
 
 /// Postfix 3.10's offer: version 6, all actions and protocol bits it has.
 const OFFER: [u8; 12] = [0, 0, 0, 6, 0, 0, 1, 0xff, 0, 0x1f, 0xff, 0xff];
@@ -16,7 +19,9 @@ async fn gate(on_failure: OnFailure) -> (tempfile::TempDir, UnixStream) {
     let folder = tempfile::tempdir().unwrap();
     let listener = UnixListener::bind(folder.path().join("gate")).unwrap();
     let policy = Policy { on_failure, on_detection: OnDetection::Reject };
-    tokio::spawn(Gate::new(policy, "t0", ("127.0.0.1", 1)).run(listener, CancellationToken::new()));
+    tokio::spawn(
+        Gate::new(policy, "t0", testing::replica(), ("127.0.0.1", 1)).run(listener, CancellationToken::new()),
+    );
     let mut stream = UnixStream::connect(folder.path().join("gate")).await.unwrap();
     frame(&mut stream, b'O', &OFFER).await;
     assert_eq!(answer(&mut stream).await.0, b'O');
@@ -42,6 +47,10 @@ async fn answer(stream: &mut UnixStream) -> (u8, Vec<u8>) {
 async fn message(stream: &mut UnixStream, daemon: &str, headers: &[&[u8]]) {
     frame(stream, b'D', format!("C{{daemon_name}}\0{daemon}\0").as_bytes()).await;
     frame(stream, b'C', b"client\0U").await;
+    transaction(stream, headers).await;
+}
+
+async fn transaction(stream: &mut UnixStream, headers: &[&[u8]]) {
     frame(stream, b'M', b"<a@b.vn>\0").await;
     frame(stream, b'R', b"<c@d.vn>\0").await;
     for header in headers {
@@ -87,8 +96,35 @@ async fn a_session_that_does_not_negotiate_is_closed() {
     let folder = tempfile::tempdir().unwrap();
     let listener = UnixListener::bind(folder.path().join("gate")).unwrap();
     let policy = Policy { on_failure: OnFailure::Accept, on_detection: OnDetection::Reject };
-    tokio::spawn(Gate::new(policy, "t0", ("127.0.0.1", 1)).run(listener, CancellationToken::new()));
+    tokio::spawn(
+        Gate::new(policy, "t0", testing::replica(), ("127.0.0.1", 1)).run(listener, CancellationToken::new()),
+    );
     let mut stream = UnixStream::connect(folder.path().join("gate")).await.unwrap();
     frame(&mut stream, b'E', b"").await;
     assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn whoever_logged_in_sends_under_an_own_name_only() {
+    let (_folder, mut stream) = gate(OnFailure::Accept).await;
+    let verdict: &[u8] = b"Mail-Verdict\0 t0 action=no-action\0";
+    frame(&mut stream, b'D', b"C{daemon_name}\0submission\0").await;
+    frame(&mut stream, b'C', b"client\0U").await;
+    for (login, from, expected) in [
+        ("An@X.vn", " An <an@x.vn>", None),
+        ("an@x.vn", " An <binh@x.vn>", Some("550 5.7.1")),
+        ("binh@x.vn", " An <an@x.vn>", Some("550 5.7.1")),
+        ("", " An <an@x.vn>", Some("530 5.7.0")),
+    ] {
+        frame(&mut stream, b'D', format!("M{{auth_authen}}\0{login}\0").as_bytes()).await;
+        transaction(&mut stream, &[verdict, format!("From\0{from}\0").as_bytes()]).await;
+        let (mut kind, mut data) = answer(&mut stream).await;
+        if kind == b'm' {
+            (kind, data) = answer(&mut stream).await;
+        }
+        match expected {
+            None => assert_eq!(kind, b'c', "{login} {from}"),
+            Some(code) => assert_eq!((kind, &data[..9]), (b'y', code.as_bytes()), "{login} {from}"),
+        }
+    }
 }

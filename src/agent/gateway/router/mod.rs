@@ -6,32 +6,29 @@
 //! good itself: an address that is unknown here was known when Postfix accepted the message, and an object that was
 //! deleted by mistake is soon applied again. Until then its mail waits, as long as Postfix keeps mail.
 
-mod leg;
 mod session;
 mod stores;
 
 pub use stores::Stores;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
     metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
-use tokio::{
-    net::{UnixListener, UnixStream},
-    time::{sleep, timeout},
-};
-use tokio_util::{codec::Framed, sync::CancellationToken, task::TaskTracker};
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::{codec::Framed, sync::CancellationToken};
 
-use crate::{agent::directory::Replica, wire::lmtp::ServerCodec};
+use crate::{
+    agent::{directory::Replica, sockets::listener},
+    wire::lmtp::ServerCodec,
+};
 use session::Session;
 
-/// How long sessions may go on with their transaction at the end.
-const DRAIN: Duration = Duration::from_secs(10);
-/// Pause after a connection could not be accepted: there are too many open files.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Most sessions at a time: above Postfix' own limit.
+const SESSIONS: usize = 1024;
 
 /// What became of a recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -69,23 +66,8 @@ impl Router {
 
     /// Serves until `close`, then lets transactions end that have begun. Postfix' own limit bounds the sessions.
     pub async fn run(self, listener: UnixListener, close: CancellationToken) {
-        let tracker = TaskTracker::new();
-        while let Some(accepted) = close.run_until_cancelled(listener.accept()).await {
-            match accepted {
-                Ok((stream, _)) => drop(tracker.spawn(self.clone().serve(stream, close.clone()))),
-                Err(error) => {
-                    tracing::warn!(%error, "the router cannot accept a connection");
-                    sleep(PAUSE).await;
-                }
-            }
-        }
-        tracker.close();
-        if timeout(DRAIN, tracker.wait()).await.is_err() {
-            tracing::warn!(
-                sessions = tracker.len(),
-                "the router closes on transactions; they will come again"
-            );
-        }
+        let stop = close.clone();
+        listener::serve(listener, SESSIONS, close, |stream| self.clone().serve(stream, stop.clone())).await;
     }
 
     async fn serve(self, stream: UnixStream, close: CancellationToken) {

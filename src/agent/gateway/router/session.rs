@@ -10,12 +10,12 @@ use tokio::{
 };
 use tokio_util::{codec::Framed, sync::CancellationToken};
 
-use super::{
-    Router, SessionError as Error,
-    leg::{Error as LegError, Leg},
-};
+use super::{Router, SessionError as Error};
 use crate::{
-    agent::directory::Found,
+    agent::{
+        directory::Found,
+        lmtp::{Error as LegError, Patience, Transaction as Leg},
+    },
     directory::fold,
     names::ports,
     wire::{
@@ -28,6 +28,12 @@ use crate::{
 const IDLE: Duration = Duration::from_mins(10);
 /// How long a store that cannot be reached is tried before mail for it is deferred: its pod may be starting.
 const REACHED_WITHIN: Duration = Duration::from_secs(8);
+/// With a door, which waits 300 s for Cyrus.
+const PATIENCE: Patience = Patience {
+    connected: Duration::from_secs(3),
+    answered: Duration::from_mins(1),
+    stored: Duration::from_secs(330),
+};
 /// Pause between two tries.
 const AGAIN: Duration = Duration::from_millis(300);
 
@@ -211,7 +217,7 @@ async fn reach(router: &Router, shard: u32, from: &Bytes, params: &[Param]) -> R
     loop {
         let opened = async {
             let address = router.stores.locate(shard, ports::DOOR).await?;
-            let mut leg = Leg::open(address, &router.hostname).await?;
+            let mut leg = Leg::open(address, &router.hostname, PATIENCE, None).await?;
             let reply = leg.ask(Command::Mail { from: from.clone(), params: params.to_vec() }).await?;
             Ok::<_, LegError>((leg, reply))
         };

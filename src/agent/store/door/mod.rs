@@ -25,13 +25,13 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tokio_util::{codec::Framed, sync::CancellationToken, task::TaskTracker};
 
 use super::{metrics::Metrics, provision::Provisioner};
 use crate::{
-    agent::directory::Replica,
+    agent::{directory::Replica, sockets::listener::accept},
     wire::{lmtp::ServerCodec, reply::Reply},
 };
 use session::Session;
@@ -43,9 +43,6 @@ const SESSIONS: usize = 256;
 const TRANSACTIONS: usize = 40;
 /// How long sessions may go on with their transaction when the door closes.
 const DRAIN: Duration = Duration::from_secs(5);
-/// Pause after a connection could not be accepted: there are too many open files.
-const PAUSE: Duration = Duration::from_millis(100);
-
 /// What the door answers from. Clones share it.
 #[derive(Clone)]
 pub struct Door {
@@ -74,15 +71,8 @@ impl Door {
     /// Serves until `close`, then lets transactions end that have begun.
     pub async fn run(self, listener: TcpListener, close: CancellationToken) {
         let (tracker, sessions) = (TaskTracker::new(), Arc::new(Semaphore::new(SESSIONS)));
-        while let Some(accepted) = close.run_until_cancelled(listener.accept()).await {
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!(%error, "the door cannot accept a connection");
-                    sleep(PAUSE).await;
-                    continue;
-                }
-            };
+        let next = || accept(|| listener.accept());
+        while let Some((stream, _)) = close.run_until_cancelled(next()).await {
             let (door, close) = (self.clone(), close.clone());
             let place = sessions.clone().try_acquire_owned();
             tracker.spawn(async move {

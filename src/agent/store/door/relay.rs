@@ -6,13 +6,13 @@
 use futures::{SinkExt, StreamExt};
 use tokio::time::timeout;
 
-use super::{
-    session::{Error, IDLE, Session, away},
-    upstream::Transaction,
-};
-use crate::wire::{
-    lmtp::{Command, Input},
-    reply::Reply,
+use super::session::{Error, IDLE, Session, away};
+use crate::{
+    agent::lmtp::Transaction,
+    wire::{
+        lmtp::{Command, Input},
+        reply::Reply,
+    },
 };
 
 impl Session {

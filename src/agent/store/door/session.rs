@@ -13,10 +13,13 @@ use tokio_util::{codec::Framed, sync::CancellationToken};
 use super::{
     Door,
     dialect::{is_unknown, quoted},
-    upstream::{Error as UpstreamError, Transaction},
+    upstream::Error as UpstreamError,
 };
 use crate::{
-    agent::store::{metrics::Recipient, provision::Need},
+    agent::{
+        lmtp::Transaction,
+        store::{metrics::Recipient, provision::Need},
+    },
     directory::fold,
     wire::{
         lmtp::{Command, Error as WireError, Input, Param, ServerCodec},
@@ -127,7 +130,7 @@ impl Session {
         let opened = async {
             let mut transaction = self.door.upstream.open(&self.door.hostname).await?;
             let reply = transaction.ask(Command::Mail { from, params }).await?;
-            Ok((transaction, reply))
+            Ok::<_, UpstreamError>((transaction, reply))
         };
         match opened.await {
             Ok((transaction, reply)) => {
@@ -214,7 +217,7 @@ impl Session {
     }
 }
 
-pub(super) fn away(error: &UpstreamError) -> Reply {
+pub(super) fn away(error: &impl std::fmt::Display) -> Reply {
     tracing::warn!(%error, "Cyrus cannot take a delivery");
     Reply::new(451, 3, 0, "the mail store is away, try again later")
 }

@@ -34,5 +34,6 @@ pub mod operator;
 pub mod quantity;
 pub mod shutdown;
 pub mod signing;
+pub mod store_login;
 pub mod telemetry;
 pub mod wire;

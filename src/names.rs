@@ -36,6 +36,8 @@ pub mod ports {
     pub const AUTH_HTTP: u16 = 9000;
     /// The door: LMTP of the store's agent.
     pub const DOOR: u16 = 2003;
+    /// SMTP of the gateways for what Sieve sends, reached by the stores.
+    pub const STORE_SMTP: u16 = 10026;
     /// Cyrus IMAP, reached by the gateways' proxy.
     pub const CYRUS_IMAP: u16 = 1143;
     /// Cyrus POP3, reached by the gateways' proxy.
@@ -116,6 +118,18 @@ impl SystemName {
     #[must_use]
     pub fn store(&self, shard: u32) -> String {
         format!("{}-store-{shard}", self.name)
+    }
+
+    /// Name of the Secret with the stores' log-in at the gateways.
+    #[must_use]
+    pub fn gateway_login(&self) -> String {
+        format!("{}-gateway-login", self.name)
+    }
+
+    /// Host name that resolves to every gateway pod in service.
+    #[must_use]
+    pub fn gateway_pods_host(&self) -> String {
+        format!("{}.{}.svc", self.gateway_pods(), self.namespace)
     }
 
     /// Name of the headless Service of the gateway pods.

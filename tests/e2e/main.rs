@@ -7,9 +7,11 @@
 
 mod imap;
 mod life;
+mod sieve;
 mod smtp;
 mod world;
 
+mod authenticity;
 mod control_plane;
 mod credentials;
 mod delivery;

@@ -42,6 +42,8 @@ use crate::{
     http::{self, Readiness},
     metrics,
     names::ports,
+    store_login,
+    wire::secret::Secret,
 };
 
 /// Longest end: a little more than what connections get.
@@ -92,7 +94,8 @@ async fn start(
     replica: &Replica,
     stop: &CancellationToken,
 ) -> Result<JoinSet<()>, Error> {
-    let gate = gate(settings, replica).await?;
+    let token = token(settings).await?;
+    let gate = gate(settings, &token, replica);
     let stores = Stores::new(&settings.store_host_pattern);
     let router = Router::new(&settings.common.mail_hostname, replica.clone(), stores.clone());
     let logins = Logins::open(&settings.data_dir);
@@ -108,7 +111,8 @@ async fn start(
     router.register(&mut registry);
     let run = &settings.run_dir;
     let map = socketmap::serve(&run.join("map"), replica.clone(), &mut registry, stop.clone());
-    let sasl = sasl::serve(&run.join("sasl"), passwords, stop.clone());
+    let own = Secret::new(store_login::password(&token));
+    let sasl = sasl::serve(&run.join("sasl"), passwords, own, stop.clone());
 
     let mut parts = JoinSet::new();
     parts.spawn(map.map_err(|error| Error::Listen("map".into(), error))?);
@@ -127,12 +131,16 @@ async fn start(
     Ok(parts)
 }
 
-async fn gate(settings: &GatewaySettings, replica: &Replica) -> Result<Gate, Error> {
+/// The token by which Rspamd's verdicts are known.
+async fn token(settings: &GatewaySettings) -> Result<String, Error> {
     let token = fs::read_to_string(&settings.token_file).await.map_err(Error::Token)?;
-    let token = Some(token.trim()).filter(|token| !token.is_empty()).ok_or(Error::NoToken)?;
+    Some(token.trim().to_owned()).filter(|token| !token.is_empty()).ok_or(Error::NoToken)
+}
+
+fn gate(settings: &GatewaySettings, token: &str, replica: &Replica) -> Gate {
     let policy =
         Policy { on_failure: settings.antivirus_on_failure, on_detection: settings.antivirus_on_detection };
-    Ok(Gate::new(policy, token, replica.clone(), (&settings.clamd_host, ports::ANTIVIRUS)))
+    Gate::new(policy, token, replica.clone(), (&settings.clamd_host, ports::ANTIVIRUS))
 }
 
 /// What the operator asks: from which Secrets of the directory, and which issue of them, daemons are answered.

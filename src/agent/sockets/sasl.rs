@@ -5,6 +5,7 @@
 
 use std::{net::IpAddr, path::Path, time::Duration};
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use tokio::{
@@ -17,9 +18,12 @@ use super::{
     listener,
     passwords::{Passwords, Service, Verdict},
 };
-use crate::wire::{
-    sasl::{Codec, Command, Error, Mechanism, Reply, plain},
-    secret::Secret,
+use crate::{
+    store_login,
+    wire::{
+        sasl::{Codec, Command, Error, Mechanism, Reply, plain},
+        secret::Secret,
+    },
 };
 
 /// Each smtpd of the submission ports holds one.
@@ -31,18 +35,20 @@ const DELAY: Duration = Duration::from_secs(1);
 /// What LOGIN asks second.
 const PASSWORD: &str = "Password:";
 
-/// Answers at `path` until `shutdown`.
+/// Answers at `path` until `shutdown`; `stores` is the password of [`store_login`].
 ///
 /// # Errors
 /// The socket cannot be made.
 pub fn serve(
     path: &Path,
     passwords: Passwords,
+    stores: Secret,
     shutdown: CancellationToken,
 ) -> std::io::Result<impl Future<Output = ()> + use<>> {
     let listener = listener::bind(path)?;
     Ok(listener::serve(listener, CONNECTIONS, shutdown.clone(), move |stream| {
-        let (conversation, shutdown) = (converse(stream, passwords.clone()), shutdown.clone());
+        let conversation = converse(stream, passwords.clone(), stores.clone());
+        let shutdown = shutdown.clone();
         async move {
             if let Some(Err(error)) = shutdown.run_until_cancelled(conversation).await {
                 tracing::warn!(%error, "a question about a password was not answered");
@@ -65,7 +71,7 @@ enum Step {
     Judge { login: Bytes, password: Secret },
 }
 
-async fn converse(stream: UnixStream, passwords: Passwords) -> Result<(), Error> {
+async fn converse(stream: UnixStream, passwords: Passwords, stores: Secret) -> Result<(), Error> {
     let mut framed = Framed::new(stream, Codec);
     framed.send(Reply::Greeting).await?;
     let (mut pending, mut from) = (Pending::Nothing, None);
@@ -82,6 +88,10 @@ async fn converse(stream: UnixStream, passwords: Passwords) -> Result<(), Error>
         };
         let reply = match step {
             Step::Say(reply) => Some(reply),
+            Step::Judge { login, password } if login == store_login::LOGIN => {
+                let right = verify_slices_are_equal(password.expose(), stores.expose()).is_ok();
+                Some(if right { Reply::Ok(id, store_login::LOGIN.to_owned()) } else { Reply::Fail(id) })
+            }
             Step::Judge { login, password } => judge(id, &login, &password, &passwords, from).await,
         };
         // Without an answer the connection closes.
@@ -167,8 +177,8 @@ mod tests {
         let path = folder.path().join("sasl");
         let shutdown = CancellationToken::new();
         let logins = Logins::open(folder.path());
-        let server =
-            tokio::spawn(serve(&path, Passwords::new(replica, logins.clone()), shutdown.clone()).unwrap());
+        let passwords = Passwords::new(replica, logins.clone());
+        let server = tokio::spawn(serve(&path, passwords, Secret::new("s3"), shutdown.clone()).unwrap());
         let mut stream = BufStream::new(UnixStream::connect(&path).await.unwrap());
         stream.write_all(b"VERSION\t1\t1\nCPID\t7\n").await.unwrap();
         stream.flush().await.unwrap();
@@ -186,7 +196,7 @@ mod tests {
             answers.push(answer);
         }
         let home = IpAddr::from([203, 0, 113, 7]);
-        let ok = answers.iter().any(|answer| answer.starts_with("OK"));
+        let ok = answers.iter().any(|answer| answer.starts_with("OK\t1\tuser=an"));
         assert_eq!(logins.knows("an@x.vn", home), ok, "the client's address is known");
         shutdown.cancel();
         server.await.unwrap();
@@ -225,6 +235,12 @@ mod tests {
         let (name, password) = ("CONT\t1\tVXNlcm5hbWU6\n", "CONT\t1\tUGFzc3dvcmQ6\n");
         let wanted = [fail, fail, fail, "CONT\t1\t\n", ok, name, password, ok, password, ok, ok];
         assert_eq!(ask(testing::replica(), &lines).await, wanted);
+    }
+
+    #[tokio::test]
+    async fn stores_have_a_log_in_of_their_own() {
+        let lines = [auth("PLAIN", b"\0store\0s4"), auth("PLAIN", b"\0store\0s3")];
+        assert_eq!(ask(testing::empty(), &lines).await, ["FAIL\t1\n", "OK\t1\tuser=store\n"]);
     }
 
     #[tokio::test]

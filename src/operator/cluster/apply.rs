@@ -32,6 +32,7 @@ pub struct Applied {
 pub async fn apply(client: &Client, namespace: &str, desired: Desired) -> Result<Applied, Error> {
     let Desired {
         internal,
+        gateway_login,
         tls,
         accounts,
         signing_role,
@@ -50,6 +51,7 @@ pub async fn apply(client: &Client, namespace: &str, desired: Desired) -> Result
     if let Some(internal) = internal {
         to.create(&internal).await?;
     }
+    to.apply(&gateway_login).await?;
     to.apply(&tls).await?;
     to.all(&accounts).await?;
     to.apply(&signing_role).await?;

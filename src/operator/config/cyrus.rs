@@ -4,17 +4,18 @@
 //! Passwords are asked of the agent's saslauthd socket; the users' own never come here, but tokens that the gateway
 //! issued. Duplicate suppression is off (it swallows a different message of the same Message-ID): the door looks first.
 //! Mailboxes are made by the agent alone, since Cyrus's autocreate at LMTP accepts any name. What is deleted is kept for
-//! 30 days. `munge8bit: no`, or raw 8-bit headers, common in Vietnamese mail, are stored as `X`. The LMTP port trusts its
+//! 30 days. The log-in at the gateways is a Secret of its own, included from where that is mounted. `munge8bit: no`, or raw 8-bit headers, common in Vietnamese mail, are stored as `X`. The LMTP port trusts its
 //! callers (`-a`) and is therefore on the loopback. IMAP and Sieve have no TLS here: nginx could not speak it to them.
 
 use super::{Files, files, fill};
+use crate::names::ports;
 
 /// What differs between systems.
 #[derive(Clone, Copy, Debug)]
 pub struct Cyrus<'a> {
     /// The name in greetings and Received.
     pub hostname: &'a str,
-    /// Host of the gateways, to whose port 25 Sieve's own mail goes.
+    /// Host of the gateways, to which Sieve's own mail goes.
     pub gateway_host: &'a str,
 }
 
@@ -23,7 +24,11 @@ pub struct Cyrus<'a> {
 pub fn render(input: &Cyrus) -> Files {
     let imapd = fill(
         include_str!("templates/cyrus/imapd.conf"),
-        &[("hostname", input.hostname), ("gateway_host", input.gateway_host)],
+        &[
+            ("hostname", input.hostname),
+            ("gateway_host", input.gateway_host),
+            ("store_smtp", &ports::STORE_SMTP.to_string()),
+        ],
     );
     files([("imapd.conf", imapd), ("cyrus.conf", include_str!("templates/cyrus/cyrus.conf").to_owned())])
 }

@@ -57,6 +57,7 @@ pub fn render(input: &Rspamd) -> Files {
         ("actions.conf", actions),
         ("redis.conf", redis),
         ("arc.conf", include_str!("templates/rspamd/arc.conf").to_owned()),
+        ("dmarc.conf", include_str!("templates/rspamd/dmarc.conf").to_owned()),
         ("dkim_signing.conf", include_str!("templates/rspamd/dkim_signing.conf").to_owned()),
         ("logging.inc", include_str!("templates/rspamd/logging.inc").to_owned()),
         ("milter_headers.conf", include_str!("templates/rspamd/milter_headers.conf").to_owned()),

@@ -62,7 +62,7 @@ pub fn all(v: &Validated) -> Configuration {
         relay_host: v.gateway.relay_host.as_ref().map(RelayHost::as_str),
         antispam_host: &host(Component::Antispam),
     });
-    let cyrus = cyrus::render(&cyrus::Cyrus { hostname, gateway_host: &host(Component::Gateway) });
+    let cyrus = cyrus::render(&cyrus::Cyrus { hostname, gateway_host: &v.name.gateway_pods_host() });
     let rspamd = rspamd::render(&rspamd::Rspamd {
         add_header: v.antispam.thresholds.add_header,
         reject: v.antispam.thresholds.reject,
@@ -94,7 +94,7 @@ impl Configuration {
         let token = v.token.as_str();
         Hashes {
             gateway: hash(&[&self.postfix, &self.nginx], token),
-            store: hash(&[&self.cyrus], ""),
+            store: hash(&[&self.cyrus], token),
             antispam: hash(&[&self.rspamd], token),
             antivirus: hash(&[&self.clamav], ""),
             cache: hash(&[&self.valkey], ""),

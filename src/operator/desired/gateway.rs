@@ -90,6 +90,7 @@ fn postfix(v: &Validated) -> Container {
             pod::port("smtp", ports::SMTP),
             pod::port("submissions", ports::SUBMISSIONS),
             pod::port("submission", ports::SUBMISSION),
+            pod::port("store-smtp", ports::STORE_SMTP),
         ]),
         lifecycle: Some(pod::linger()),
         readiness_probe: Some(pod::health(10, 2)),

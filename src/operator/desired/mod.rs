@@ -36,6 +36,8 @@ use crate::names::Component;
 pub struct Desired {
     /// The verdict token, if it has yet to be made.
     pub internal: Option<Secret>,
+    /// The stores' log-in at the gateways.
+    pub gateway_login: Secret,
     /// The served certificate.
     pub tls: Secret,
     /// Accounts of the agents.
@@ -80,6 +82,7 @@ pub fn desired(v: &Validated) -> Desired {
     services.extend(shards().map(|(shard, _)| services::store(v, shard)));
     Desired {
         internal: secrets::internal(v),
+        gateway_login: secrets::gateway_login(v),
         tls: secrets::tls(v),
         accounts: [Component::Gateway, Component::Store, Component::Antispam]
             .map(|c| accounts::account(v, c))

@@ -43,10 +43,11 @@ pub fn policy(v: &Validated, component: Component) -> NetworkPolicy {
                 egress(None, tcp(&API_SERVER)),
                 egress(None, tcp(&mail_ports(v))),
             ];
-            (vec![ingress(None, tcp(&outer)), observers()], out)
+            (vec![ingress(None, tcp(&outer)), from(Component::Store, &[ports::STORE_SMTP]), observers()], out)
         }
         Component::Store => {
-            let out = vec![dns(), to(Component::Gateway, &[ports::SMTP]), egress(None, tcp(&API_SERVER))];
+            let out =
+                vec![dns(), to(Component::Gateway, &[ports::STORE_SMTP]), egress(None, tcp(&API_SERVER))];
             (vec![from(Component::Gateway, &STORE_PORTS), observers()], out)
         }
         Component::Antispam => {

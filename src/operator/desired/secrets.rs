@@ -1,9 +1,9 @@
-//! The Secrets that pods mount: the served pair and the installation's token. Pure.
+//! The Secrets that pods mount: the served pair, the installation's token and the stores' log-in. Pure.
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 
 use super::pod;
-use crate::operator::system::validated::Validated;
+use crate::{operator::system::validated::Validated, store_login};
 
 /// Type of the Secret with the token, by which it is watched.
 pub const INTERNAL_TYPE: &str = "mail.angiang.gov.vn/internal";
@@ -18,6 +18,19 @@ pub fn tls(v: &Validated) -> Secret {
         metadata: pod::meta(v, v.name.tls(), None),
         type_: Some("kubernetes.io/tls".to_owned()),
         data: Some(data.map(|(name, bytes)| (name.to_owned(), ByteString(bytes.clone()))).into()),
+        ..Secret::default()
+    }
+}
+
+/// The stores' log-in at the gateways, as Cyrus reads it.
+#[must_use]
+pub fn gateway_login(v: &Validated) -> Secret {
+    let password = store_login::password(v.token.as_str());
+    let text = format!("smtp_auth_authname: {}\nsmtp_auth_password: {password}\n", store_login::LOGIN);
+    Secret {
+        metadata: pod::meta(v, v.name.gateway_login(), None),
+        type_: Some("Opaque".to_owned()),
+        data: Some([("smtp.conf".to_owned(), ByteString(text.into_bytes()))].into()),
         ..Secret::default()
     }
 }

@@ -23,6 +23,7 @@ pub fn stateful_set(v: &Validated, shard: u32, volume: &Volume, hashes: &Hashes)
         volumes::scratch("run-agent"),
         volumes::scratch("tmp"),
         volumes::config_volume("config", v.name.config("cyrus")),
+        volumes::secret_volume("gateway-login", v.name.gateway_login()),
     ];
     let spec = PodSpec {
         automount_service_account_token: Some(true),
@@ -74,6 +75,7 @@ fn cyrus(v: &Validated, shard: u32) -> Container {
         volume_mounts: Some(vec![
             volumes::mount_read_only("agent", "/agent"),
             volumes::mount_read_only("config", "/config"),
+            volumes::mount_read_only("gateway-login", "/etc/gateway-login"),
             volumes::mount("data", "/data"),
             volumes::mount("run", "/run"),
             volumes::mount("run-agent", "/run/agent"),

@@ -15,6 +15,8 @@ pub(super) struct Author {
     pub(super) sender: Vec<Bytes>,
     /// Whether it is a report that a message was read (RFC 8098).
     pub(super) receipt: bool,
+    /// Whether it has come over a mail server before. Postfix does not show the line it adds itself.
+    pub(super) received: bool,
 }
 
 impl Author {
@@ -24,6 +26,8 @@ impl Author {
             keep(&mut self.from, value);
         } else if name.eq_ignore_ascii_case(b"Sender") {
             keep(&mut self.sender, value);
+        } else if name.eq_ignore_ascii_case(b"Received") {
+            self.received = true;
         } else if name.eq_ignore_ascii_case(b"Content-Type") {
             let value = value.trim_ascii_start().to_ascii_lowercase();
             let names = |word: &[u8]| value.windows(word.len()).any(|part| part == word);

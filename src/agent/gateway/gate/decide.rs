@@ -17,6 +17,8 @@ pub enum Origin {
     Outside,
     /// From a user's program, which logged in: Rspamd has seen it before us.
     Submission,
+    /// From a store, for Sieve: Rspamd has seen it before us.
+    Store,
     /// Made by Postfix itself (bounces, notifications): only we see it.
     Internal,
 }
@@ -62,7 +64,7 @@ pub enum Decision {
 
 /// Decides. `judged` says whether Rspamd's verdict with our token is there.
 ///
-/// What Postfix made itself is never refused, for nobody would get it back: it is held instead.
+/// Malware in what Postfix or Sieve made is not refused, for nobody would get it back: it is held instead.
 #[must_use]
 pub fn decide(origin: Origin, judged: bool, scan: &Scan, policy: Policy) -> Decision {
     match (scan, origin) {
@@ -72,7 +74,7 @@ pub fn decide(origin: Origin, judged: bool, scan: &Scan, policy: Policy) -> Deci
             Decision::Reject(name.clone())
         }
         (Scan::Infected(name), _) => Decision::Quarantine(name.clone()),
-        (_, Origin::Outside | Origin::Submission) if !judged => Decision::DeferUnjudged,
+        (_, Origin::Outside | Origin::Submission | Origin::Store) if !judged => Decision::DeferUnjudged,
         (Scan::Clean, _) => Decision::Accept,
         (Scan::Unavailable(_), _) => match policy.on_failure {
             OnFailure::Defer => Decision::DeferUnscanned,
@@ -118,7 +120,7 @@ impl Decision {
 mod tests {
     use super::*;
 
-    const ORIGINS: [Origin; 3] = [Origin::Outside, Origin::Submission, Origin::Internal];
+    const ORIGINS: [Origin; 4] = [Origin::Outside, Origin::Submission, Origin::Store, Origin::Internal];
     const FAILURES: [OnFailure; 2] = [OnFailure::Defer, OnFailure::Accept];
     const DETECTIONS: [OnDetection; 2] = [OnDetection::Reject, OnDetection::Quarantine];
 
@@ -168,7 +170,8 @@ mod tests {
     fn what_was_found_is_refused_or_held_and_never_deferred() {
         for (origin, _, scan, policy, decision) in table() {
             if let Scan::Infected(name) = scan {
-                let refused = policy.on_detection == OnDetection::Reject && origin != Origin::Internal;
+                let refused = policy.on_detection == OnDetection::Reject
+                    && matches!(origin, Origin::Outside | Origin::Submission);
                 let expected = if refused { Decision::Reject(name) } else { Decision::Quarantine(name) };
                 assert_eq!(decision, expected);
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::author::Author;
+use super::{author::Author, verdict::Verdict};
 
 /// Headers that are ours alone: what comes in under these names is forged.
 pub(super) const OURS: [&str; 2] = ["Mail-Verdict", "Journal-Id"];
@@ -36,7 +36,7 @@ pub(super) struct Message {
     pieces: Vec<Bytes>,
     /// How often each of [`OURS`] is there.
     ours: [u32; OURS.len()],
-    judged: bool,
+    verdict: Option<Verdict>,
     author: Author,
     overflow: bool,
 }
@@ -49,7 +49,7 @@ impl Message {
             headers: BytesMut::new(),
             pieces: Vec::new(),
             ours: [0; OURS.len()],
-            judged: false,
+            verdict: None,
             author: Author::default(),
             overflow: false,
         }
@@ -59,7 +59,10 @@ impl Message {
     pub(super) fn header(&mut self, name: &[u8], value: &[u8], token: &str) {
         if let Some(which) = OURS.iter().position(|ours| name.eq_ignore_ascii_case(ours.as_bytes())) {
             self.ours[which] += 1;
-            self.judged |= which == 0 && value.trim_ascii_start().starts_with(format!("{token} ").as_bytes());
+            if let Some(verdict) = Some(value).filter(|_| which == 0).and_then(|it| Verdict::parse(it, token))
+            {
+                self.verdict = Some(verdict);
+            }
             return;
         }
         if !self.reserve(name.len() + value.len()) {
@@ -84,9 +87,9 @@ impl Message {
         }
     }
 
-    /// Whether Rspamd's verdict with our token is there.
-    pub(super) const fn judged(&self) -> bool {
-        self.judged
+    /// Rspamd's verdict with our token, if it is there.
+    pub(super) const fn verdict(&self) -> Option<&Verdict> {
+        self.verdict.as_ref()
     }
 
     /// Who it says that it is from.
@@ -148,7 +151,7 @@ mod tests {
         message.body(Bytes::from_static(b"a\r\n"));
         message.body(Bytes::from_static(b"b\r\n"));
         assert_eq!(message.bytes().concat(), b"Subject: \xff raw\r\n\tfolded\r\n\r\na\r\nb\r\n");
-        assert!(message.judged());
+        assert!(message.verdict().is_some());
     }
 
     #[test]
@@ -156,7 +159,7 @@ mod tests {
         for value in [" t1 action=no-action", " t0x action=no-action", "", " t0"] {
             let mut message = message();
             message.header(b"Mail-Verdict", value.as_bytes(), "t0");
-            assert!(!message.judged(), "{value}");
+            assert!(message.verdict().is_none(), "{value}");
             assert_eq!(message.forged().collect::<Vec<_>>(), [("Mail-Verdict", 1)]);
         }
     }

@@ -6,6 +6,7 @@
 //! here), remove headers that are ours alone, answer. If it fails in any way, Postfix answers `451` and keeps nothing.
 
 mod author;
+mod claim;
 pub mod decide;
 mod message;
 mod scan;
@@ -13,6 +14,7 @@ pub mod sender;
 mod session;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 use std::sync::Arc;
 

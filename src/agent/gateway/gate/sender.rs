@@ -32,6 +32,10 @@ pub enum Objection {
     NotOwned(&'static str, String),
     /// The reverse path is empty, and the message is no receipt.
     NoReturn,
+    /// It comes from outside under this domain of ours.
+    Forged(String),
+    /// It may be forged under this domain of ours: the name server did not tell.
+    Unproven(String),
 }
 
 /// The objection to a message that was submitted, if there is one.
@@ -81,6 +85,16 @@ impl Objection {
                 550,
                 1,
                 format!("Tu choi: {name} <{address}> khong phai dia chi cua tai khoan da dang nhap. Refused: the {name} address <{address}> does not belong to the account that logged in"),
+            ),
+            Self::Forged(domain) => (
+                550,
+                1,
+                format!("Tu choi: thu mang ten mien {domain} ma khong dang nhap, khong co chung thuc SPF/DKIM. Refused: mail from {domain} must be submitted with a log-in or pass SPF or DKIM for {domain}"),
+            ),
+            Self::Unproven(domain) => (
+                451,
+                1,
+                format!("Chua kiem tra duoc SPF/DKIM cua {domain}, xin gui lai sau. SPF and DKIM of {domain} cannot be checked now, try again later"),
             ),
             Self::NoReturn => (
                 550,
@@ -171,6 +185,8 @@ mod tests {
             (Objection::Unreadable("From"), 550),
             (Objection::NotOwned("From", "b@x.vn".into()), 550),
             (Objection::NoReturn, 550),
+            (Objection::Forged("x.vn".into()), 550),
+            (Objection::Unproven("x.vn".into()), 451),
         ] {
             let reply = objection.reply();
             assert_eq!(reply.code(), code);

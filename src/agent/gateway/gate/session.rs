@@ -8,23 +8,26 @@ use tokio::{net::UnixStream, time::interval};
 use tokio_util::{codec::Framed, sync::CancellationToken};
 
 use super::{
-    Gate,
+    Gate, claim,
     decide::{Decision, Origin, Scan, decide},
     message::Message,
     sender::{Envelope, Objection, object},
 };
-use crate::wire::{
-    milter::{
-        Agreement, Codec, Command, Error as WireError, MacroStage, Macros, Reply, Wish, action, protocol,
+use crate::{
+    store_login,
+    wire::{
+        milter::{
+            Agreement, Codec, Command, Error as WireError, MacroStage, Macros, Reply, Wish, action, protocol,
+        },
+        reply::Reply as SmtpReply,
     },
-    reply::Reply as SmtpReply,
 };
 
 /// While the answer takes longer, Postfix is told so this often: its timer (`content_timeout`) then starts anew.
 const PROGRESS: Duration = Duration::from_secs(5);
 
 /// One reply a message, at its end. `{daemon_name}` tells where it comes from, as `master.cf` and `main.cf` name it;
-/// `{auth_authen}` is the log-in; `i` is the queue id, for the log.
+/// `{auth_authen}` is the log-in, `{auth_author}` whom it says that it sends for; `i` is the queue id, for the log.
 const WISH: Wish = Wish {
     actions: action::CHANGE_HEADERS | action::QUARANTINE,
     protocol: protocol::NO_REPLIES
@@ -34,7 +37,7 @@ const WISH: Wish = Wish {
         | protocol::HEADER_LEADING_SPACE,
     macros: &[
         (MacroStage::Connect, "{daemon_name}"),
-        (MacroStage::Mail, "{auth_authen}"),
+        (MacroStage::Mail, "{auth_authen} {auth_author}"),
         (MacroStage::EndOfMessage, "i"),
     ],
 };
@@ -61,6 +64,8 @@ pub(super) struct Session {
     agreement: Option<Agreement>,
     origin: Origin,
     login: Option<Bytes>,
+    /// Whom a store says that it sends for (RFC 4954, 5).
+    sender: Option<Bytes>,
     /// Whether the reverse path is empty.
     null: bool,
     queue_id: Bytes,
@@ -71,8 +76,8 @@ impl Session {
     pub(super) fn new(gate: Gate, stream: UnixStream) -> Self {
         let message = Message::new(gate.memory.clone());
         let (postfix, queue_id) = (Framed::new(stream, Codec), Bytes::new());
-        let (agreement, origin, login, null) = (None, Origin::Outside, None, false);
-        Self { gate, postfix, agreement, origin, login, null, queue_id, message }
+        let (agreement, origin, null) = (None, Origin::Outside, false);
+        Self { gate, postfix, agreement, origin, login: None, sender: None, null, queue_id, message }
     }
 
     /// Serves until Postfix leaves. When the gate closes, a message whose end is awaited is given up; Postfix defers it.
@@ -114,7 +119,7 @@ impl Session {
             Command::Abort => self.reset(),
             Command::QuitNewConnection => {
                 self.origin = Origin::Outside;
-                self.login = None;
+                (self.login, self.sender) = (None, None);
                 self.reset();
             }
             Command::Header { name, value } => self.message.header(&name, &value, &self.gate.token),
@@ -138,10 +143,14 @@ impl Session {
                 self.origin = match macros.get("{daemon_name}").map(|name| &**name) {
                     Some(b"internal") => Origin::Internal,
                     Some(b"submission") => Origin::Submission,
+                    Some(b"store") => Origin::Store,
                     _ => Origin::Outside,
                 };
             }
-            b'M' => self.login = macros.get("{auth_authen}").filter(|login| !login.is_empty()).cloned(),
+            b'M' => {
+                let value = |name| macros.get(name).filter(|value| !value.is_empty()).cloned();
+                (self.login, self.sender) = (value("{auth_authen}"), value("{auth_author}"));
+            }
             _ => {}
         }
         if let Some(id) = macros.get("i") {
@@ -169,7 +178,7 @@ impl Session {
             if let Scan::Unavailable(reason) = &scan {
                 tracing::warn!(queue_id = %self.queue_id.escape_ascii(), reason, "no clamd has judged a message");
             }
-            decide(self.origin, self.message.judged(), &scan, self.gate.policy)
+            decide(self.origin, self.message.verdict().is_some(), &scan, self.gate.policy)
         };
         self.gate.count(&decision);
         tracing::info!(queue_id = %self.queue_id.escape_ascii(), ?decision, "judged");
@@ -189,10 +198,18 @@ impl Session {
 
     /// What there is to say against the sender, before anything is scanned.
     fn objection(&self) -> Option<Objection> {
-        let login = self.login.as_ref().and_then(|login| std::str::from_utf8(login).ok());
-        // Whoever logged in is bound by it, wherever that was.
-        (self.origin == Origin::Submission || self.login.is_some()).then_some(())?;
-        object(Envelope { login, null: self.null }, self.message.author(), &self.gate.directory)
+        let text = |bytes: &Option<Bytes>| bytes.as_ref().map(|it| String::from_utf8_lossy(it).into_owned());
+        let (login, author, directory) = (text(&self.login), self.message.author(), &self.gate.directory);
+        match (self.origin, login.as_deref()) {
+            (Origin::Internal, _) => None,
+            (Origin::Store, Some(store_login::LOGIN)) => {
+                claim::of_store(text(&self.sender).as_deref(), author, directory)
+            }
+            // Unjudged, it is deferred in any case.
+            (Origin::Outside, None) => claim::of_outside(author, self.message.verdict()?, directory),
+            // Whoever logged in is bound by it, wherever that was.
+            (_, login) => object(Envelope { login, null: self.null }, author, directory),
+        }
     }
 
     async fn refuse(&mut self, refusal: SmtpReply) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! `MailDomain`: one mail domain, the organisation it belongs to, and what its DNS must say.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -86,17 +86,24 @@ pub struct SystemRef {
 /// DKIM (RFC 6376) of a domain. The key pair is RSA of 2048 bits, made by the operator.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("!has(self.rotateEvery) || self.selector.size() <= 54", "with rotateEvery the selector is limited to 54 characters, since a date is added to it"))]
 pub struct Dkim {
-    /// The selector under which the public key is published.
+    /// The selector under which the public key is published. After a change mail is signed with the former key until the
+    /// record of the new one was seen in the DNS, or without `dnsCheck` for three days.
     #[serde(default = "default_selector")]
     #[x_kube(validation = ("self.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')", "must be one DNS label"))]
     #[schemars(length(min = 1, max = 63))]
     pub selector: String,
+    /// The age at which a key is replaced, in days from `14d` on. The new key's selector has the date added to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = ("self.matches('^[1-9][0-9]{0,3}d$') && int(self.substring(0, self.size() - 1)) >= 14", "must be a number of days from 14d on, such as 180d"))]
+    #[schemars(length(min = 3, max = 5))]
+    pub rotate_every: Option<String>,
 }
 
 impl Default for Dkim {
     fn default() -> Self {
-        Self { selector: default_selector() }
+        Self { selector: default_selector(), rotate_every: None }
     }
 }
 
@@ -143,6 +150,10 @@ pub struct DnsRecord {
     /// Of a DKIM record: what its key is used for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_use: Option<KeyUse>,
+    /// Of a DKIM record: when signing goes over to a `Next` key that is not looked up; until when a `Former` one is to be
+    /// kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
     /// What a look-up said; absent before the first, and without `dnsCheck`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<RecordState>,

@@ -12,7 +12,10 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use mail_operator::{
-    api::{MailDomain, MailDomainStatus, domain::RecordState},
+    api::{
+        MailDomain, MailDomainStatus,
+        domain::{KeyUse, RecordState},
+    },
     conditions,
 };
 use serde_json::json;
@@ -171,5 +174,45 @@ async fn a_resolver_that_does_not_answer_makes_records_unknown() {
     let status = async || domains(&api).get("x").await.unwrap().status.unwrap_or_default();
     let said = eventually(status, |status| reason(status) == "LookupFailed").await;
     assert_eq!(state(&said, "MX"), Some(RecordState::Unknown));
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn signing_goes_over_to_a_new_key_when_its_record_was_seen() {
+    let api = harness::api("rotation").await;
+    let mut server = NameServer::start();
+    let operator = Running::start(&api, "one").await;
+    apply(&api, json!({"hostname": "mail.x.vn", "resolver": {"addresses": [server.address]}})).await;
+    let _replica = agent::start_without_antispam(&api, "127.9.8.1").await;
+    let folder = tempfile::tempdir().unwrap();
+    agent::antispam(&api, "127.9.8.2", folder.path()).await;
+    let signs = || fs::read_to_string(folder.path().join("x.vn.selector")).unwrap_or_default();
+    let status = async || domains(&api).get("x").await.unwrap().status.unwrap_or_default();
+    let signing = |status: &MailDomainStatus| conditions::is_true(&status.conditions, "DkimKeyAvailable");
+    put(&api, json!({})).await;
+    let first = eventually(status, |status| signing(status) && reason(status) == "RecordMissing").await;
+    server.publish(&zone(&first, ""));
+    eventually(status, |status| reason(status) == "RecordsPublished").await;
+    assert_eq!(signs(), "mail");
+
+    let of = |status: &MailDomainStatus, use_: KeyUse| {
+        status.dns_records.iter().find(|record| record.key_use == Some(use_)).cloned()
+    };
+    put(&api, json!({"dkim": {"selector": "new", "rotateEvery": "90d"}})).await;
+    let announced = eventually(status, |status| {
+        of(status, KeyUse::Next).is_some_and(|next| next.state == Some(RecordState::Missing))
+    });
+    let announced = announced.await;
+    assert_eq!(of(&announced, KeyUse::Next).unwrap().name, "new._domainkey.x.vn");
+    assert_eq!((signs(), reason(&announced)), ("mail".to_owned(), "RecordMissing"));
+    assert!(signing(&announced), "signed with the former key meanwhile");
+
+    server.publish(&zone(&announced, ""));
+    let over = eventually(status, |status| signing(status) && of(status, KeyUse::Former).is_some()).await;
+    let former = of(&over, KeyUse::Former).unwrap();
+    assert_eq!(signs(), "new");
+    assert_eq!(former.name, "mail._domainkey.x.vn");
+    let kept = former.until.unwrap().0.as_second() - k8s_openapi::jiff::Timestamp::now().as_second();
+    assert!((6 * 86_400..=7 * 86_400).contains(&kept), "{kept}");
     operator.stop().await;
 }

@@ -14,4 +14,5 @@ mod operator;
 mod rbac;
 mod signing;
 mod system;
+mod tenants;
 mod tls;

@@ -62,7 +62,7 @@ const REFUSED: &[(&str, &str, &[&str])] = &[
 ];
 
 /// Installs the chart's objects in the test's namespace and returns the name of the operator's service account.
-fn install(api: &TestApi, values: &[&str]) -> String {
+pub fn install(api: &TestApi, values: &[&str]) -> String {
     let release = &api.namespace;
     let flags = ["--namespace", release, "--values", "charts/mail-operator/ci/images-values.yaml"];
     let install = ["install", release, "charts/mail-operator", "--set", "crds.install=false"];

@@ -8,13 +8,13 @@ use aws_lc_rs::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use k8s_openapi::api::core::v1::Secret;
-use mail_operator::api::{MailDomain, Mailbox};
+use mail_operator::api::{MailDomain, Mailbox, domain::KeyUse};
 use serde_json::json;
 
 use crate::{
     imap,
     smtp::{Smtp, message},
-    world::{Account, World, domain, parse, run, unique},
+    world::{Account, World, domain, eventually, parse, run, unique},
 };
 
 #[test]
@@ -35,6 +35,19 @@ fn mail_of_a_new_domain_is_signed_from_the_moment_that_status_says_so() {
         let an = Account { name: name.clone(), address, password };
         let selector = verified(world, &an, &name).await;
         assert_eq!(selector, "mail");
+
+        // Another selector: its key is announced, and mail is signed with the former one until its record is seen.
+        let mut other = domain(&name, &zone);
+        other["spec"]["dkim"] = json!({"selector": "new"});
+        world.apply(parse::<MailDomain>(other)).await;
+        eventually(Duration::from_mins(1), "the next key", async || {
+            let status = world.api::<MailDomain>().get(&name).await.map_err(|e| e.to_string())?.status;
+            let records = status.map(|status| status.dns_records).unwrap_or_default();
+            let announced = records.iter().any(|record| record.key_use == Some(KeyUse::Next));
+            if announced { Ok(()) } else { Err(format!("{records:?}")) }
+        })
+        .await;
+        assert_eq!(verified(world, &an, &name).await, "mail");
     });
 }
 

@@ -19,3 +19,4 @@ mod dkim;
 mod faults;
 mod objects;
 mod refusals;
+mod tenants;

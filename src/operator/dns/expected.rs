@@ -1,5 +1,7 @@
 //! What should be in the DNS. A domain's needs come in, the records go out. Pure.
 
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+
 use super::{Answer, Answers, Question, Type};
 use crate::api::domain::{DnsRecord, KeyUse};
 
@@ -25,6 +27,8 @@ pub struct Key {
     pub public: String,
     /// What the key is used for.
     pub use_: KeyUse,
+    /// See [`DnsRecord::until`], in seconds of Unix time.
+    pub until: Option<i64>,
 }
 
 /// A record, and how what is found is compared with it.
@@ -63,9 +67,10 @@ pub fn expected(needs: &Needs<'_>, answers: Option<&Answers>) -> Vec<Expected> {
         text("SPF", (*domain).to_owned(), "v=spf1 mx -all".to_owned(), Rule::Sender(needs.relayed)),
     ];
     for key in &needs.keys {
-        let name = format!("{}._domainkey.{domain}", key.selector);
+        let name = key_name(&key.selector, domain);
         let mut record = text("DKIM", name, format!("v=DKIM1; k=rsa; p={}", key.public), Rule::Key);
         record.record.key_use = Some(key.use_);
+        record.record.until = key.until.and_then(|at| Timestamp::from_second(at).ok()).map(Time);
         all.push(record);
     }
     let dmarc = format!("v=DMARC1; p=quarantine; rua=mailto:postmaster@{domain}");
@@ -87,6 +92,12 @@ pub fn expected(needs: &Needs<'_>, answers: Option<&Answers>) -> Vec<Expected> {
         );
     }
     all
+}
+
+/// Where the public key of a selector is published (RFC 6376, 3.6.2.1).
+#[must_use]
+pub fn key_name(selector: &str, domain: &str) -> String {
+    format!("{selector}._domainkey.{domain}")
 }
 
 /// What to ask a resolver for these.

@@ -115,7 +115,7 @@ fn missing(record: &DnsRecord) -> String {
 #[must_use]
 pub fn verdict(records: &[DnsRecord]) -> Finding {
     const TYPE: &str = "DNSReady";
-    let needed = || records.iter().filter(|record| !record.optional && record.key_use != Some(KeyUse::Next));
+    let needed = || records.iter().filter(|record| !record.optional);
     let of = |state| needed().filter(move |record| record.state == Some(state));
     let list = |state| {
         let each = of(state).map(|record| format!("{} at {}", record.purpose, record.name));

@@ -13,7 +13,7 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
-pub use expected::{Expected, Key, Needs, expected, questions};
+pub use expected::{Expected, Key, Needs, expected, key_name, questions};
 pub use judge::{judge, verdict};
 pub use resolve::ask;
 

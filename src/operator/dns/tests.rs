@@ -2,9 +2,8 @@ use super::*;
 use crate::api::domain::{DnsRecord, KeyUse, RecordState};
 
 fn needs() -> Needs<'static> {
-    let key = |selector: &str, use_| Key { selector: selector.into(), public: "KEY".into(), use_ };
-    let keys = vec![key("mail", KeyUse::Signing), key("next", KeyUse::Next)];
-    Needs { domain: "x.vn", hostname: "mail.x.vn", relayed: false, keys }
+    let key = Key { selector: "mail".into(), public: "KEY".into(), use_: KeyUse::Signing, until: None };
+    Needs { domain: "x.vn", hostname: "mail.x.vn", relayed: false, keys: vec![key] }
 }
 
 /// The judged records when these were found; what is not named is not there.
@@ -108,4 +107,13 @@ fn what_is_missing_is_named() {
     let finding = verdict(&judged(&needs(), &GOOD[1..]));
     assert_eq!((finding.status, finding.reason), (Some(false), "RecordMissing"));
     assert!(finding.message.contains("missing: MX at x.vn."), "{}", finding.message);
+}
+
+#[test]
+fn the_record_of_the_key_that_comes_next_is_asked_for() {
+    let next = Key { selector: "next".into(), public: "KEY".into(), use_: KeyUse::Next, until: None };
+    let rotating = Needs { keys: needs().keys.into_iter().chain([next]).collect(), ..needs() };
+    let finding = verdict(&judged(&rotating, GOOD));
+    assert_eq!(finding.reason, "RecordMissing");
+    assert!(finding.message.contains("DKIM at next._domainkey.x.vn"), "{}", finding.message);
 }

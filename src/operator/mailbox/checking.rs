@@ -169,6 +169,11 @@ impl Controller {
         };
         if self.checks.done(key, answers, settled, now) {
             self.due_domains.insert(key.clone(), now);
+            // Signing may go over to a key whose record was seen.
+            let system = self.index.standing(key).ok().cloned();
+            if let Some(work) = system.and_then(|system| self.systems.get_mut(&system)) {
+                work.dkim.stale = true;
+            }
         }
     }
 }

@@ -1,24 +1,22 @@
 //! The Secret with a system's DKIM keys: read, completed, written back. It has no owner: like the volumes it outlives
 //! its MailSystem, since the public keys stand in the DNS.
 
-use std::collections::BTreeSet;
-
 use backon::Retryable;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{api::core::v1::Secret, jiff::Timestamp};
 use kube::{
     Api, Client,
     api::{ObjectMeta, Patch, PatchParams, PostParams},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     cluster::{some_tries, transient},
-    dkim::{self, Keys, Signer},
+    dkim::{self, Keys, Wishes},
     metrics::Metrics,
 };
 use crate::{names::SystemName, signing};
 
-/// Sees to it that every signer has a key, and gives the public ones. The Secret is made even without signers: the
+/// Brings the Secret in line with the wishes, and says what is in it. It is made even without domains: the
 /// agents beside Rspamd wait for it.
 ///
 /// # Errors
@@ -27,18 +25,20 @@ pub async fn ensure(
     client: Client,
     metrics: Metrics,
     system: &SystemName,
-    signers: &BTreeSet<Signer>,
+    wishes: &Wishes,
 ) -> Result<Keys, kube::Error> {
     let api: Api<Secret> = Api::namespaced(client, &system.namespace);
+    let now = Timestamp::now().as_second();
     let attempt = || async {
         let old = api.get_opt(&system.dkim()).await?;
         let exists = old.is_some();
         let mut secret = old.unwrap_or_else(|| empty(system));
-        let (mut data, wanted) = (secret.data.take().unwrap_or_default(), signers.clone());
+        let had: Vec<String> = secret.data.iter().flatten().map(|(name, _)| name.clone()).collect();
+        let (mut data, wanted) = (secret.data.take().unwrap_or_default(), wishes.clone());
         let made = tokio::task::spawn_blocking(move || {
-            let (changed, public) = dkim::complete(&mut data, &wanted);
-            let marks = signing::signers(&data).map(|signer| (signer.domain.to_owned(), signer.mark()));
-            let keys = Keys { public, marks: marks.collect() };
+            let (changed, mut keys) = dkim::complete(&mut data, &wanted, now);
+            keys.marks =
+                signing::signers(&data).map(|signer| (signer.domain.to_owned(), signer.mark())).collect();
             (data, changed, keys)
         });
         let (data, changed, keys) = made.await.map_err(|error| kube::Error::Service(error.into()))?;
@@ -47,7 +47,14 @@ pub async fn ensure(
             api.create(&PostParams::default(), &secret).await?;
         } else if changed {
             // With the version that was read: a key that somebody added meanwhile is not lost.
-            let patch = json!({"metadata": {"resourceVersion": secret.metadata.resource_version}, "data": secret.data});
+            let mut data = json!(secret.data);
+            for name in
+                had.iter().filter(|name| !secret.data.as_ref().is_some_and(|data| data.contains_key(*name)))
+            {
+                data[name] = Value::Null;
+            }
+            let patch =
+                json!({"metadata": {"resourceVersion": secret.metadata.resource_version}, "data": data});
             api.patch(&system.dkim(), &PatchParams::default(), &Patch::Merge(patch)).await?;
         }
         if changed {

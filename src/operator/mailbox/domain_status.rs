@@ -53,7 +53,13 @@ pub fn domain(key: &Key, view: &DomainView<'_>, now: &Time) -> MailDomainStatus 
     let dkim = match (&view.key, view.signing) {
         (None, _) => Finding::unknown(SIGNING, "Pending", "The key is made when the domain is served."),
         (Some(Ok(_)), Progress::Served) => {
-            Finding::yes(SIGNING, "KeyAvailable", "Every anti-spam pod in service signs with the key.")
+            let selector = view.needs.iter().flat_map(|needs| &needs.keys).map(|key| &*key.selector).next();
+            let selector = selector.unwrap_or_default();
+            Finding::yes(
+                SIGNING,
+                "KeyAvailable",
+                format!("Every anti-spam pod in service signs with the key of {selector}."),
+            )
         }
         (Some(Ok(_)), Progress::Awaiting) => Finding::unknown(
             SIGNING,
@@ -62,7 +68,8 @@ pub fn domain(key: &Key, view: &DomainView<'_>, now: &Time) -> MailDomainStatus 
         ),
         (Some(Err(error)), _) => Finding::no(SIGNING, "KeyUnusable", format!("Mail is not signed: {error}.")),
     };
-    let (generation, dns_records) = (Some(view.fact.meta.generation), records(view));
+    let listed = view.needs.as_ref().map(|needs| records(view.fact, needs, view.answers)).unwrap_or_default();
+    let (generation, dns_records) = (Some(view.fact.meta.generation), listed);
     let dns = if dns_records.is_empty() {
         Finding::unknown("DNSReady", "Pending", "The records are looked up when the domain is served.")
     } else if view.fact.dns_check {
@@ -78,12 +85,13 @@ pub fn domain(key: &Key, view: &DomainView<'_>, now: &Time) -> MailDomainStatus 
     }
 }
 
-fn records(view: &DomainView<'_>) -> Vec<DnsRecord> {
-    let Some(needs) = &view.needs else { return Vec::new() };
-    let before = if view.fact.dns_check { view.fact.published.dns_records.as_slice() } else { &[] };
-    let expected = dns::expected(needs, view.answers);
-    let judged = expected.iter().map(|expected| dns::judge(expected, view.answers, before));
+/// The records of a served domain, with what was found of them.
+#[must_use]
+pub fn records(fact: &DomainFact, needs: &Needs<'_>, answers: Option<&Answers>) -> Vec<DnsRecord> {
+    let before = if fact.dns_check { fact.published.dns_records.as_slice() } else { &[] };
+    let expected = dns::expected(needs, answers);
+    let judged = expected.iter().map(|expected| dns::judge(expected, answers, before));
     // The names of addresses stand in status until the addresses are looked up again.
-    let pointers = before.iter().filter(|record| view.answers.is_none() && record.purpose == "PTR");
+    let pointers = before.iter().filter(|record| answers.is_none() && record.purpose == "PTR");
     judged.chain(pointers.cloned()).collect()
 }

@@ -29,6 +29,7 @@ mod outcome;
 pub mod password;
 mod review;
 mod role;
+mod rotation;
 mod secrets;
 mod seen;
 mod signing;

@@ -1,6 +1,6 @@
 //! What the controller makes of the outcomes of its work.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -8,7 +8,7 @@ use super::{
     agents::Answer,
     controller::{Controller, LATER},
     credentials::Found,
-    dkim::{Keys, Signer},
+    dkim::{Keys, Wishes},
     index::{Key, Login, LoginProblem, Print},
     issue::{IssueError, Issued},
     load::Loaded,
@@ -27,8 +27,8 @@ pub(super) enum Outcome {
     Hashed(Key, String, Result<(Credential, Option<Print>), PasswordError>),
     /// A directory was issued, for the system of this uid.
     Issued(Arc<SystemName>, Box<str>, Issued, Result<u64, IssueError>),
-    /// The keys of these signers.
-    Dkim(Arc<SystemName>, BTreeSet<Signer>, Result<Keys, kube::Error>),
+    /// The keys that these wishes led to.
+    Dkim(Arc<SystemName>, Wishes, Result<Keys, kube::Error>),
     /// What the DNS has of a MailDomain's records.
     Looked(Key, dns::Answers),
     /// What agents hold.
@@ -64,7 +64,7 @@ impl Controller {
                 }
             }
             Outcome::Issued(name, uid, issued, result) => self.issued(&name, &uid, issued, &result),
-            Outcome::Dkim(name, signers, keys) => self.signed(&name, signers, keys),
+            Outcome::Dkim(name, wishes, keys) => self.signed(&name, wishes, keys),
             Outcome::Looked(key, answers) => self.looked(&key, answers),
             Outcome::Answers(answers) => {
                 self.agents.answered(answers);

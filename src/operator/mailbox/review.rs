@@ -124,14 +124,13 @@ impl Controller {
         let fact = self.index.domain(key)?;
         let standing = self.index.standing(key);
         let system = standing.as_ref().ok().and_then(|name| self.index.system(name));
-        let signer = (fact.domain.to_string(), fact.selector.to_string());
         let work = standing.as_ref().ok().and_then(|name| self.systems.get(*name));
         let view = DomainView {
             fact,
             mailboxes: system.map_or(0, |system| system.mailboxes_in(&fact.domain)),
             needs: self.needs(key, fact),
             answers: self.checks.answers(key),
-            key: work.and_then(|work| work.dkim.keys.public.get(&signer).cloned()),
+            key: work.and_then(|work| work.dkim.keys.signing(&fact.domain).cloned()),
             signing: self.signing(key),
             obstacle: standing.err(),
             progress,

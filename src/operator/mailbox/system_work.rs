@@ -2,14 +2,14 @@
 //! the time; nothing here knows a client.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     time::Duration,
 };
 
 use tokio::time::Instant;
 
 use super::{
-    dkim::{Keys, Signer},
+    dkim::{Keys, Wishes},
     issue::Issued,
     statuses::Target,
 };
@@ -59,10 +59,12 @@ pub struct SystemWork {
 /// The DKIM keys of a system.
 #[derive(Debug, Default)]
 pub struct Dkim {
-    /// Whether the signers may have changed.
+    /// Whether the wishes may have changed.
     pub stale: bool,
-    /// The signers whose keys were seen to; `None` before the first time.
-    pub done: Option<BTreeSet<Signer>>,
+    /// The wishes that were seen to; `None` before the first time.
+    pub done: Option<Wishes>,
+    /// When time alone may change something.
+    pub due: Option<Instant>,
     /// What is in the Secret.
     pub keys: Keys,
     /// The marks that every Rspamd in service is known to sign with, by domain.
@@ -120,7 +122,8 @@ impl SystemWork {
     /// When anything is due at the latest.
     #[must_use]
     pub fn due(&self, passwords: usize) -> Option<Instant> {
-        let dkim = self.dkim.not_before.filter(|_| self.dkim.stale && !self.dkim.running);
+        let dkim = self.dkim.not_before.filter(|_| self.dkim.stale);
+        let dkim = [dkim, self.dkim.due].into_iter().flatten().min().filter(|_| !self.dkim.running);
         [self.issue_at(passwords), dkim, self.former].into_iter().flatten().min()
     }
 

@@ -23,6 +23,13 @@ async fn a_domain_is_checked() {
             spec(&json!({"system": {"name": null}}), Some("spec.system.name: Required value")),
             spec(&json!({"dkim": {"selector": "2026-a"}}), None),
             spec(&json!({"dkim": {"selector": "a.b"}}), Some(label)),
+            spec(&json!({"dkim": {"rotateEvery": "90d"}}), None),
+            spec(&json!({"dkim": {"rotateEvery": "13d"}}), Some("must be a number of days from 14d on")),
+            spec(&json!({"dkim": {"rotateEvery": "3mo"}}), Some("must be a number of days from 14d on")),
+            spec(
+                &json!({"dkim": {"selector": "a".repeat(55), "rotateEvery": "90d"}}),
+                Some("limited to 54 characters"),
+            ),
             spec(&json!({"dkim": {"selector": "Mail"}}), Some(label)),
             spec(&json!({"organisation": "Ủy ban nhân dân tỉnh An Giang"}), None),
             spec(&json!({"organisation": "à".repeat(201)}), Some("may not be more than 200")),

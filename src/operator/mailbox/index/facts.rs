@@ -123,6 +123,8 @@ pub struct DomainFact {
     pub system: Arc<SystemName>,
     /// The DKIM selector.
     pub selector: Box<str>,
+    /// The age at which a key is replaced, in seconds.
+    pub rotate_every: Option<i64>,
     /// Whether its records are looked up.
     pub dns_check: bool,
     /// Its status as the API has it.
@@ -138,10 +140,17 @@ impl From<&api::MailDomain> for DomainFact {
             domain: object.spec.domain.to_ascii_lowercase().into(),
             system: Arc::new(SystemName::new(system.namespace.clone().unwrap_or(own), &system.name)),
             selector: object.spec.dkim.selector.as_str().into(),
+            rotate_every: object.spec.dkim.rotate_every.as_deref().and_then(days),
             dns_check: object.spec.dns_check,
             published: object.status.clone().unwrap_or_default(),
         }
     }
+}
+
+/// A number of days such as `90d`, in seconds.
+fn days(text: &str) -> Option<i64> {
+    let days: i64 = text.strip_suffix('d')?.parse().ok()?;
+    days.checked_mul(86_400)
 }
 
 /// A key of a Secret in the namespace of the Mailbox.

@@ -38,6 +38,7 @@ pub(super) fn domain(created: i64, domain: &str, system: Arc<SystemName>) -> Dom
         meta: meta(created, 0),
         domain: domain.into(),
         system,
+        rotate_every: None,
         dns_check: true,
         selector: "mail".into(),
         published: MailDomainStatus::default(),

@@ -2,7 +2,8 @@
 #
 #   make demo        bring everything up on the local cluster and send real mail
 #   make demo-down   remove the demo and the local cluster
-#   make test        every test: unit, a real API server, end to end on the local cluster
+#   make test        every test: unit, the failover model, a real API server, end to end on the local cluster
+#   make model       search the failover model with three faults: hours, and much memory (MINUTES=n ends it earlier)
 #   make lint        formatting, clippy, shellcheck
 #   make generate    write the generated files: crds/ and the chart's copy
 #   make bench       measure; docs/benchmarks.md has the figures
@@ -21,7 +22,7 @@ export CARGO_TERM_COLOR ?= never
 CLUSTER ?= local
 export CLUSTER PROFILE
 
-.PHONY: help demo demo-down test test-unit test-apiserver test-e2e lint generate bench deny
+.PHONY: help demo demo-down test test-unit test-model test-apiserver test-e2e model lint generate bench deny
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -33,10 +34,17 @@ demo-down:
 	@cluster/demo down
 
 # In order of cost, so that what is wrong shows early. The e2e suite needs the local cluster with the operator on it.
-test: test-unit test-apiserver test-e2e
+test: test-unit test-model test-apiserver test-e2e
 
 test-unit:
 	cargo test --locked --lib --bins --test crds
+
+# Every state that two faults lead to, and a violation for each rule taken away: two minutes on one core.
+test-model:
+	cargo test --locked --release --manifest-path tests/model/Cargo.toml --test two_faults --test mutants
+
+model:
+	cargo run --locked --release --manifest-path tests/model/Cargo.toml -- 3 $(MINUTES)
 
 test-apiserver:
 	cluster/cluster build
@@ -49,6 +57,8 @@ test-e2e:
 lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo fmt --check --manifest-path tests/model/Cargo.toml
+	cargo clippy --locked --all-targets --manifest-path tests/model/Cargo.toml -- -D warnings
 	! command -v shellcheck >/dev/null || shellcheck -S warning -x -P cluster -P images cluster/cluster cluster/install cluster/demo images/build images/base .ci/run
 
 generate:

@@ -19,13 +19,16 @@
 //! without the API server; nothing unscanned is delivered unless that was chosen; deleting an object never destroys
 //! mail by itself; status tells the truth.
 //!
-//! [`api`], [`directory`], [`signing`], [`wire`], [`operator::desired`] and [`operator::config`] are pure: they import neither a
-//! client nor a socket.
+//! [`failover`] decides which of a shard's two stores is primary.
+//!
+//! [`api`], [`directory`], [`failover`], [`signing`], [`wire`], [`operator::desired`] and [`operator::config`] are pure:
+//! they import neither a client nor a socket.
 
 pub mod agent;
 pub mod api;
 pub mod conditions;
 pub mod directory;
+pub mod failover;
 pub mod http;
 pub mod images;
 pub mod metrics;

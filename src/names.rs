@@ -14,6 +14,11 @@ pub const CONFIG_HASH: &str = "mail.angiang.gov.vn/config-hash";
 /// repeats the address. On a MailSystem, where its value repeats the name, it speaks for all of its Mailboxes.
 pub const ADOPT: &str = "mail.angiang.gov.vn/adopt";
 
+/// Annotation by which a RetiredMailbox is purged before its time; its value repeats the address.
+pub const PURGE: &str = "mail.angiang.gov.vn/purge";
+/// Annotation by which a MailSystem's vanished mailboxes are confirmed to be gone on purpose; its value is their number.
+pub const CONFIRM_DELETION: &str = "mail.angiang.gov.vn/confirm-deletion";
+
 /// Ports inside the cluster. The outer ones are the protocols' own.
 pub mod ports {
     /// SMTP between servers (RFC 5321).

@@ -80,6 +80,11 @@ pub struct MailboxSpec {
     #[schemars(length(min = 3, max = 254))]
     pub successor: Option<String>,
 
+    /// The RetiredMailbox of this namespace whose mail this mailbox takes over, whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub restore_from: Option<String>,
+
     /// Largest total size of the stored messages, a Kubernetes quantity of at least 1Mi.
     #[serde(default = "default_quota")]
     #[x_kube(validation = ("isQuantity(self) && quantity(self).compareTo(quantity('1Mi')) >= 0", "must be a quantity of at least 1Mi, such as 2Gi"))]
@@ -162,6 +167,9 @@ pub struct MailboxStatus {
     /// The store shard that holds the mail. It is chosen once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<u32>,
+    /// The RetiredMailbox whose mail was taken over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_from: Option<String>,
     /// The Secret that holds the password in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret: Option<String>,

@@ -5,11 +5,13 @@
 
 pub mod domain;
 pub mod mailbox;
+pub mod retired;
 mod schema;
 pub mod system;
 
 pub use domain::{MailDomain, MailDomainSpec, MailDomainStatus};
 pub use mailbox::{Mailbox, MailboxSpec, MailboxState, MailboxStatus, Protocol, WhileSuspended};
+pub use retired::{RetiredMailbox, RetiredMailboxSpec, RetiredMailboxStatus};
 pub use system::{MailSystem, MailSystemSpec, MailSystemStatus};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -21,5 +23,5 @@ pub const GROUP: &str = "mail.angiang.gov.vn";
 /// Every custom resource definition of the project, in the order in which they are installed.
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    [MailSystem::crd(), MailDomain::crd(), Mailbox::crd()].map(schema::tidy).into()
+    [MailSystem::crd(), MailDomain::crd(), Mailbox::crd(), RetiredMailbox::crd()].map(schema::tidy).into()
 }

@@ -65,6 +65,9 @@ pub struct MailboxEntry {
     /// address. Empty in a directory of a release that did not say.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub uid: String,
+    /// Namespace and name of the Mailbox, with a slash between; the operator's memory.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub object: String,
     /// The uid of a former mailbox whose mail becomes this one's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heir_of: Option<String>,
@@ -105,6 +108,8 @@ pub struct Retired {
     pub address: String,
     /// The store shard that holds the mail.
     pub store: u32,
+    /// The quota that it had, in bytes.
+    pub quota: u64,
     /// Namespace of the Mailbox.
     pub namespace: String,
     /// Name of the Mailbox.
@@ -113,9 +118,28 @@ pub struct Retired {
     pub since: i64,
     /// Until when it is kept, in seconds of Unix time.
     pub until: i64,
+    /// Whether it stays under its address and goes on receiving: so many mailboxes vanished at once that it may have been
+    /// an accident.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_place: bool,
+    /// Whether somebody has confirmed that the mailbox is gone on purpose.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confirmed: bool,
     /// Whether the store is to delete it now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub purge: bool,
+}
+
+/// What a store says of retired mail, or of mail that is to have an heir.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum Keeping {
+    /// It is kept out of the way: so many KiB.
+    Kib(u64),
+    /// It is not there yet.
+    Moving,
+    /// There is none, or none any more.
+    Absent,
 }
 
 /// How a password is checked.

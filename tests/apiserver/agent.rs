@@ -1,7 +1,7 @@
 //! Agents without their daemons: the real replica of the directory, fed with the rights of the gateway's service account,
 //! answering `/status` at an address of the loopback that a pod object names; and the whole agent of an anti-spam pod.
 
-use std::{net::IpAddr, path::Path, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, path::Path, time::Duration};
 
 use argon2::{Argon2, PasswordVerifier, password_hash::phc::PasswordHash};
 use axum::{Json, Router, routing::get};
@@ -16,7 +16,7 @@ use mail_operator::{
         directory::Replica,
         settings::{AntispamSettings, Common},
     },
-    directory::{CONTENT, ISSUED, decode_index, decode_shard},
+    directory::{CONTENT, ISSUED, Keeping, decode_index, decode_shard},
     names::SystemName,
 };
 use serde_json::json;
@@ -57,7 +57,8 @@ pub async fn antispam(api: &TestApi, ip: &str, folder: &Path) {
 pub async fn start_without_antispam(api: &TestApi, ip: &str) -> Replica {
     let replica = Replica::new(SystemName::new(&api.namespace, "demo"));
     let said = replica.clone();
-    let status = get(async move || Json(json!({"directory": said.issued()})));
+    let status =
+        get(async move || Json(json!({"directory": said.issued(), "store": {"retired": retired(&said)}})));
     let address = (ip.parse::<IpAddr>().unwrap(), mail_operator::names::ports::HTTP);
     let listener = tokio::net::TcpListener::bind(address).await.unwrap();
     tokio::spawn(async { axum::serve(listener, Router::new().route("/status", status)).await });
@@ -67,6 +68,20 @@ pub async fn start_without_antispam(api: &TestApi, ip: &str) -> Replica {
     let store = json!({"app.kubernetes.io/component": "store", "mail.angiang.gov.vn/shard": "0"});
     pod(api, "demo-store-0-0", &store, ip).await;
     replica
+}
+
+/// What a store would say that does at once what the directory says: retired mail is 5 KiB each, but for what is purged
+/// or has an heir.
+fn retired(replica: &Replica) -> BTreeMap<String, Keeping> {
+    let mailboxes = replica.mailboxes_of_store(0);
+    let heirs = mailboxes.values().filter_map(|entry| entry.heir_of.clone());
+    let records = replica.retired_of_store(0).into_iter();
+    let kept = records.map(|(uid, record)| match (record.purge, record.in_place) {
+        (true, _) => (uid, Keeping::Absent),
+        (_, true) => (uid, Keeping::Moving),
+        _ => (uid, Keeping::Kib(5)),
+    });
+    kept.chain(heirs.map(|uid| (uid, Keeping::Absent))).collect()
 }
 
 async fn follow(secrets: Api<Secret>, replica: Replica) {

@@ -9,6 +9,7 @@ mod dns;
 mod harness;
 mod kubectl;
 mod lease;
+mod life;
 mod mailbox;
 mod operator;
 mod rbac;

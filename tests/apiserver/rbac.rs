@@ -22,6 +22,8 @@ const ALLOWED: &[(&str, &str, &[&str])] = &[
     ("mail.angiang.gov.vn", "mailsystems", READS),
     ("mail.angiang.gov.vn", "maildomains", READS),
     ("mail.angiang.gov.vn", "mailboxes", READS),
+    ("mail.angiang.gov.vn", "retiredmailboxes", &["get", "list", "watch", "create", "delete"]),
+    ("mail.angiang.gov.vn", "retiredmailboxes/status", &["patch"]),
     ("mail.angiang.gov.vn", "mailsystems/status", &["patch"]),
     ("mail.angiang.gov.vn", "maildomains/status", &["patch"]),
     ("mail.angiang.gov.vn", "mailboxes/status", &["patch"]),

@@ -122,13 +122,14 @@ impl Replica {
         .unwrap_or_default()
     }
 
-    /// The mail of a former mailbox of this uid that is kept.
+    /// The mail of a former mailbox of this uid, if it is to be kept out of the way.
     #[must_use]
     pub fn retired(&self, uid: &str) -> Option<Arc<Retired>> {
         self.read(|directory| directory.parts().find_map(|part| part.value.retired.get(uid).cloned()))
+            .filter(|retired| !retired.in_place)
     }
 
-    /// The mail of former mailboxes that store shard `store` keeps, by uid. Reads the whole directory.
+    /// The mail of former mailboxes in store shard `store`, by uid, also what stays in place. Reads the whole directory.
     #[must_use]
     pub fn retired_of_store(&self, store: u32) -> BTreeMap<String, Arc<Retired>> {
         self.read(|directory| {

@@ -18,6 +18,11 @@ pub struct Store {
     /// The volume of each store pod.
     #[serde(default = "default_store_storage")]
     pub storage: Storage,
+    /// How long mail is kept whose Mailbox was deleted, in days such as `90d`. It holds for what is deleted from now on.
+    #[serde(default = "default_retention")]
+    #[x_kube(validation = ("self.matches('^[1-9][0-9]{0,3}d$')", "must be a number of days such as 90d"))]
+    #[schemars(length(max = 5))]
+    pub retired_retention: String,
     /// Resources of the Cyrus container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "super::super::schema::resources")]
@@ -28,6 +33,9 @@ default_from_serde!(Store);
 
 fn one() -> u32 {
     1
+}
+fn default_retention() -> String {
+    "90d".to_owned()
 }
 fn default_store_storage() -> Storage {
     Storage { size: "50Gi".to_owned(), storage_class_name: None }

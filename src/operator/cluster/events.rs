@@ -44,8 +44,8 @@ fn changes(old: &[Condition], new: &[Condition]) -> Vec<Event> {
 }
 
 fn event(condition: &Condition) -> Event {
-    // The one that tells of trouble by being there.
-    let bad = condition.status == "False" || condition.type_ == "Stalled";
+    // Those that tell of trouble by being there.
+    let bad = condition.status == "False" || ["Stalled", "MassDeletion"].contains(&condition.type_.as_str());
     let note: String = format!("{}: {}", condition.type_, condition.message).chars().take(NOTE).collect();
     Event {
         type_: if bad { EventType::Warning } else { EventType::Normal },

@@ -14,7 +14,10 @@ use serde::Deserialize;
 use tokio::net::TcpStream;
 
 use super::index::Key;
-use crate::names::{Component, MANAGER, SHARD_LABEL, SystemName, ports};
+use crate::{
+    directory::Keeping,
+    names::{Component, MANAGER, SHARD_LABEL, SystemName, ports},
+};
 
 /// How long one agent may take to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -88,6 +91,29 @@ pub struct Answer {
     /// What is signed with, by domain; see [`crate::signing::Signer::mark`].
     #[serde(default)]
     pub dkim: BTreeMap<String, String>,
+    /// What a store has.
+    #[serde(default)]
+    pub store: StoreAnswer,
+}
+
+/// What a store has.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct StoreAnswer {
+    /// Retired mail, and mail that is to have an heir, by uid. `None` until the store knows.
+    #[serde(default)]
+    pub retired: Option<BTreeMap<String, Keeping>>,
+    /// Mailboxes that it does not have as wanted, by address.
+    #[serde(default)]
+    pub failures: BTreeMap<String, StoreFailure>,
+}
+
+/// Why a store does not have a mailbox as wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct StoreFailure {
+    /// In one word.
+    pub reason: String,
+    /// In a sentence without its full stop.
+    pub message: String,
 }
 
 /// Agents and what they last said.
@@ -130,6 +156,26 @@ impl Agents {
                 _ => self.answers.remove(&key),
             };
         }
+    }
+
+    /// What the store of this shard says of the mail of this uid; `None` while it does not.
+    #[must_use]
+    pub fn keeping(&self, system: &SystemName, shard: u32, uid: &str) -> Option<Keeping> {
+        let store = self
+            .pods
+            .iter()
+            .find(|(_, pod)| pod.ready && pod.system == *system && pod.beside == Beside::Store(shard));
+        self.answers.get(store?.0)?.store.retired.as_ref()?.get(uid).copied()
+    }
+
+    /// Why the store of this shard does not have the mailbox of this address as wanted, if it said so.
+    #[must_use]
+    pub fn failure(&self, system: &SystemName, shard: u32, address: &str) -> Option<&StoreFailure> {
+        let store = self
+            .pods
+            .iter()
+            .find(|(_, pod)| pod.ready && pod.system == *system && pod.beside == Beside::Store(shard));
+        self.answers.get(store?.0)?.store.failures.get(address)
     }
 
     /// Whether every gateway in service and, if `store` is given, every pod of that shard holds each part under at

@@ -51,3 +51,26 @@ async fn an_agent_that_is_away_holds_nothing() {
     let answers = ask(vec![(ObjectName::new("n", "g").into(), "127.0.0.1".into())]).await;
     assert!(answers.iter().all(|(_, answer)| answer.is_none()));
 }
+
+#[test]
+fn what_a_store_says_of_its_mailboxes_is_read() {
+    let text = r#"{"directory": {"d": 5}, "store": {"mailboxes": 2, "pending": 1,
+        "failures": {"an@x.vn": {"reason": "OtherOwner", "message": "another owner's"}},
+        "retired": {"u1": {"kib": 7}, "u2": "moving", "u3": "absent"}}}"#;
+    let (system, mut agents) = (SystemName::new("n", "s"), Agents::default());
+    agents.see(&key("s0"), Some(pod(Beside::Store(0), true)));
+    agents.answered(vec![(key("s0"), Some(serde_json::from_str(text).unwrap()))]);
+    for (uid, said) in [
+        ("u1", Some(Keeping::Kib(7))),
+        ("u2", Some(Keeping::Moving)),
+        ("u3", Some(Keeping::Absent)),
+        ("u4", None),
+    ] {
+        assert_eq!(agents.keeping(&system, 0, uid), said);
+    }
+    assert_eq!(agents.keeping(&system, 1, "u1"), None);
+    assert_eq!(agents.failure(&system, 0, "an@x.vn").unwrap().reason, "OtherOwner");
+    let unknown = r#"{"directory": {}, "store": {"retired": null}}"#;
+    agents.answered(vec![(key("s0"), Some(serde_json::from_str(unknown).unwrap()))]);
+    assert_eq!(agents.keeping(&system, 0, "u1"), None, "Cyrus was not looked at yet");
+}

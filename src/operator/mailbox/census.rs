@@ -15,6 +15,8 @@ pub struct Counts {
     pub mailboxes: u32,
     /// MailDomains whose domain is in the directory.
     pub domains: u32,
+    /// Mailboxes that vanished in such numbers that their mail stays in place.
+    pub vanished: u32,
 }
 
 impl Controller {
@@ -23,8 +25,9 @@ impl Controller {
         let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.metrics.pending.set(gauge(self.waiting.len()));
         self.metrics.credentials.set(gauge(self.passwords));
-        let counts = self.index.systems().map(|(name, system)| {
-            let counts = Counts { mailboxes: system.mailboxes, domains: system.domain_count() };
+        let counts = self.index.systems().filter(|(_, system)| system.loaded).map(|(name, system)| {
+            let vanished = u32::try_from(self.index.vanished(name).len()).unwrap_or(u32::MAX);
+            let counts = Counts { mailboxes: system.mailboxes, domains: system.domain_count(), vanished };
             ((**name).clone(), counts)
         });
         let counts: Census = counts.collect();

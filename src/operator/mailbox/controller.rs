@@ -22,6 +22,7 @@ use super::{
     load,
     outcome::Outcome,
     password::{NewPassword, PasswordError, Prints},
+    retired::Retirements,
     seen,
     statuses::{self, Statuses, Target},
     system_work::SystemWork,
@@ -51,6 +52,7 @@ pub(super) struct Controller {
     pub systems: HashMap<Arc<SystemName>, SystemWork>,
     pub agents: Agents,
     pub waiting: Waiting,
+    pub retirements: Retirements,
     pub statuses: Statuses,
     pub listings: Listings,
     /// Malformed objects of which status was told, with their generation.
@@ -81,6 +83,7 @@ impl Controller {
             systems: HashMap::new(),
             agents: Agents::default(),
             waiting: Waiting::default(),
+            retirements: Retirements::default(),
             statuses: Statuses::default(),
             listings: Listings::default(),
             malformed: HashMap::new(),
@@ -142,7 +145,9 @@ impl Controller {
             return;
         }
         self.load_new();
-        let Changes { mailboxes, domains, asks } = self.index.settle();
+        self.tend_retired(now);
+        let changes = self.settle();
+        let Changes { mailboxes, domains, asks, .. } = changes;
         for ask in asks {
             self.ask(ask);
         }
@@ -177,11 +182,25 @@ impl Controller {
         self.count();
     }
 
+    /// Carries the consequences of all events through, and records what is gone in the same issue that strikes it off.
+    fn settle(&mut self) -> Changes {
+        let mut changes = self.index.settle();
+        let departed = std::mem::take(&mut changes.departed);
+        if !departed.is_empty() {
+            self.depart(departed);
+            let more = self.index.settle();
+            changes.mailboxes.extend(more.mailboxes);
+            changes.domains.extend(more.domains);
+            changes.asks.extend(more.asks);
+        }
+        changes
+    }
+
     /// When something is due at the latest.
     fn wake(&self) -> Instant {
         let systems = self.systems.values().filter_map(|work| work.due(self.passwords));
         let domains = self.due_domains.values().copied();
-        let polls = self.waiting.due().into_iter().chain(self.checks.due());
+        let polls = self.waiting.due().into_iter().chain(self.checks.due()).chain(self.retirements.due);
         let hour = Instant::now() + Duration::from_hours(1);
         systems.chain(domains).chain(polls).fold(hour, Instant::min)
     }

@@ -33,6 +33,7 @@ pub(super) struct Listings {
     pub systems: Listing,
     pub domains: Listing,
     pub mailboxes: Listing,
+    pub retired: Listing,
     pub secrets: Listing,
     pub pods: Listing,
     pub parts: Listing,
@@ -44,7 +45,7 @@ pub(super) struct Listings {
 impl Listings {
     /// Whether every object that decides was listed once. Before, a missing domain means nothing.
     pub fn objects_complete(&self) -> bool {
-        self.systems.complete && self.domains.complete && self.mailboxes.complete
+        self.systems.complete && self.domains.complete && self.mailboxes.complete && self.retired.complete
     }
 }
 
@@ -55,6 +56,7 @@ impl Controller {
             Seen::System(event) => self.see_systems(event),
             Seen::Domain(event) => self.see_domains(event),
             Seen::Mailbox(event) => self.see_mailboxes(event),
+            Seen::Retired(event) => self.see_retired(event),
             Seen::Secret(event) => self.see_secrets(event),
             Seen::Pod(event) => self.see_pods(event),
             Seen::Part(event) => self.see_parts(event),

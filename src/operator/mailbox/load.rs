@@ -1,6 +1,6 @@
 //! What a system's directory is when the operator starts: read once, so that a restart hashes and writes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_lc_rs::rand;
 use backon::Retryable;
@@ -82,8 +82,12 @@ fn read(system: &SystemName, secrets: &[Secret]) -> Loaded {
         let name = system.directory_shard(index.shards, shard);
         decode_shard(content.get(&name)?).ok()
     });
-    let entries = shards.flat_map(|shard| shard.entries).collect();
-    loaded.existing = Some(Existing { shards: index.shards, entries });
+    let (mut entries, mut retired) = (HashMap::new(), BTreeMap::new());
+    for shard in shards {
+        entries.extend(shard.entries);
+        retired.extend(shard.retired);
+    }
+    loaded.existing = Some(Existing { shards: index.shards, entries, retired });
     loaded
 }
 

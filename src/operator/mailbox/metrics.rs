@@ -9,7 +9,7 @@ use prometheus_client::{
 /// What was written and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Write {
-    /// `directory`, `role`, `credentials`, `dkim`, `status`, `event`.
+    /// `directory`, `role`, `credentials`, `dkim`, `retired`, `status`, `event`.
     pub kind: &'static str,
     /// `ok`, `gone` or `failed`.
     pub result: &'static str,
@@ -28,6 +28,8 @@ pub struct Metrics {
     pub credentials: Gauge,
     /// Writes to the API.
     pub writes: Family<Write, Counter>,
+    /// RetiredMailboxes whose mail was deleted.
+    pub purged: Counter,
     /// Seconds from the first event of a batch until it is issued.
     pub latency: Histogram,
 }
@@ -42,6 +44,7 @@ impl Metrics {
             pending: Gauge::default(),
             credentials: Gauge::default(),
             writes: Family::default(),
+            purged: Counter::default(),
             latency: Histogram::new([0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 15.0, 60.0]),
         };
         let to = registry.sub_registry_with_prefix("directory");
@@ -54,6 +57,7 @@ impl Metrics {
         to.register("pending", "Mailboxes and domains that wait for agents", metrics.pending.clone());
         to.register("credentials_pending", "Passwords being made or hashed", metrics.credentials.clone());
         to.register("writes", "Writes to the API by kind and result", metrics.writes.clone());
+        to.register("purged", "Retired mailboxes whose mail was deleted", metrics.purged.clone());
         to.register("latency_seconds", "From the first event to the issue", metrics.latency.clone());
         metrics
     }

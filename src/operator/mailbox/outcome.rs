@@ -37,6 +37,8 @@ pub(super) enum Outcome {
     Written(Target, Word, Written),
     /// An object is to be looked at again.
     Again(Target),
+    /// A RetiredMailbox was made or deleted, or could not be.
+    Shown(Key),
     /// Nothing to be told.
     Nothing,
 }
@@ -72,6 +74,7 @@ impl Controller {
             }
             Outcome::Written(target, word, written) => self.written(&target, &word, written),
             Outcome::Again(target) => self.look_again(&target),
+            Outcome::Shown(key) => self.retirements.done(&key),
             Outcome::Nothing => {}
         }
     }
@@ -158,6 +161,7 @@ impl Controller {
             Target::Domain(key) => {
                 self.due_domains.insert(key.clone(), Instant::now());
             }
+            Target::Retired(_) => self.retirements.changed = true,
         }
     }
 }

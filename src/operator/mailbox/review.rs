@@ -7,12 +7,17 @@ use tokio::time::{Duration, Instant};
 use super::{
     controller::Controller,
     domain_status::{self, DomainView},
-    index::{Key, Published, digest},
+    index::{Estate, Key, Mailbox, Problem, Published, Verdict, digest, retired_name},
     status::{self, Progress},
     statuses::{Target, Word},
     waiting::Wait,
 };
-use crate::{api::MailDomainStatus, conditions, directory::shard_of, names::SystemName};
+use crate::{
+    api::{MailDomainStatus, MailboxStatus},
+    conditions,
+    directory::{Keeping, shard_of},
+    names::SystemName,
+};
 
 /// Between writes of a MailDomain's status: its count may change with every Mailbox.
 const SELDOM: Duration = Duration::from_secs(3);
@@ -30,8 +35,7 @@ impl Controller {
             self.waiting.forget(&target);
             return self.say_mailbox(key, Progress::Awaiting);
         }
-        let now = Time(Timestamp::now());
-        let served = status::mailbox(key, mailbox, &verdict, Progress::Served, &now);
+        let served = self.mailbox_status(key, mailbox, &verdict, Progress::Served);
         if status::in_order(mailbox, &verdict)
             && Published::of(&served).digest == mailbox.fact.published.digest
         {
@@ -41,12 +45,30 @@ impl Controller {
         self.waiting.wait(target, Instant::now());
     }
 
+    fn mailbox_status(
+        &self,
+        key: &Key,
+        mailbox: &Mailbox,
+        verdict: &Verdict,
+        progress: Progress,
+    ) -> MailboxStatus {
+        let mut status = status::mailbox(key, mailbox, verdict, progress, &Time(Timestamp::now()));
+        if let (Estate::Heir(uid), Progress::Served, []) =
+            (self.index.estate(key), progress, &*verdict.problems)
+            && let Some(system) = &verdict.system
+            && let Some(record) = self.index.records(system).and_then(|records| records.get(&uid))
+        {
+            status.restored_from = Some(retired_name(&uid, record).name.into());
+        }
+        status
+    }
+
     /// Writes the status of a Mailbox, unless it stands.
     fn say_mailbox(&mut self, key: &Key, progress: Progress) {
         let (Some(mailbox), Some(verdict)) = (self.index.mailbox(key), self.index.verdict(key)) else {
             return;
         };
-        let status = status::mailbox(key, mailbox, &verdict, progress, &Time(Timestamp::now()));
+        let status = self.mailbox_status(key, mailbox, &verdict, progress);
         let published = Published::of(&status);
         let target = Target::Mailbox(key.clone());
         if published.digest == mailbox.fact.published.digest {
@@ -138,16 +160,45 @@ impl Controller {
         Some((domain_status::domain(key, &view, &Time(Timestamp::now())), fact.published.clone()))
     }
 
+    /// What the store said of a Mailbox that does not pass by itself.
+    fn refusal_of_store(&self, key: &Key) -> Option<Problem> {
+        let (mailbox, name) = (self.index.mailbox(key)?, self.index.listed_in(key)?);
+        let failure = self.agents.failure(&name, mailbox.fact.shard?, &mailbox.fact.address)?;
+        Problem::of_store(failure)
+    }
+
+    /// Says of a Mailbox that waits what its store has against it.
+    fn say_refused(&mut self, key: &Key) {
+        let (Some(mailbox), Some(mut verdict)) = (self.index.mailbox(key), self.index.verdict(key)) else {
+            return;
+        };
+        verdict.problems.extend(self.refusal_of_store(key));
+        let status = self.mailbox_status(key, mailbox, &verdict, Progress::Awaiting);
+        let (published, uid) = (Published::of(&status), mailbox.fact.meta.uid.to_string());
+        if published.digest == mailbox.fact.published.digest {
+            return;
+        }
+        let trouble = status.conditions.clone();
+        let Ok(status) = serde_json::to_value(&status) else { return };
+        self.statuses.push(Target::Mailbox(key.clone()), Word { uid, status, published, trouble });
+    }
+
     /// Compares what agents said with what waits.
     pub(super) fn confirm(&mut self) {
         let now = Instant::now();
         let (mut held, mut partly, mut long) = (Vec::new(), Vec::new(), Vec::new());
+        let mut refused = Vec::new();
         let limit = self.waiting.long();
         for (target, wait) in self.waiting.iter() {
-            if self.is_held(target, wait) {
+            if let Target::Mailbox(key) = target
+                && wait.number.is_some()
+                && self.refusal_of_store(key).is_some()
+            {
+                refused.push(key.clone());
+            } else if self.is_held(target, wait) {
                 let signing = match target {
                     Target::Domain(key) => self.signing(key),
-                    Target::Mailbox(_) => Progress::Served,
+                    Target::Mailbox(_) | Target::Retired(_) => Progress::Served,
                 };
                 match signing {
                     Progress::Served => held.push(target.clone()),
@@ -159,6 +210,10 @@ impl Controller {
             } else if !wait.told && now - wait.since > limit && self.listings.secrets.complete {
                 long.push(target.clone());
             }
+        }
+        for key in &refused {
+            self.waiting.told(&Target::Mailbox(key.clone()));
+            self.say_refused(key);
         }
         for target in &held {
             self.waiting.forget(target);
@@ -182,6 +237,8 @@ impl Controller {
         match target {
             Target::Mailbox(key) => self.say_mailbox(key, progress),
             Target::Domain(key) => self.say_domain(key, progress),
+            Target::Retired(key) if progress == Progress::Served => self.confirm_retired(key),
+            Target::Retired(_) => {}
         }
     }
 
@@ -190,6 +247,7 @@ impl Controller {
         match target {
             Target::Mailbox(key) => self.index.listed_in(key),
             Target::Domain(key) => self.index.standing(key).ok().cloned(),
+            Target::Retired(key) => self.retirements.owner(key).map(|(system, _)| system),
         }
     }
 
@@ -213,6 +271,26 @@ impl Controller {
                 mailbox.fact.addresses().map(|address| name.directory_shard(count, shard_of(address, count))),
             );
             store = mailbox.fact.shard;
+            let taken_over = |uid: &str| {
+                store.and_then(|store| self.agents.keeping(&name, store, uid)) == Some(Keeping::Absent)
+            };
+            if let Estate::Heir(uid) = self.index.estate(key)
+                && !taken_over(&uid)
+            {
+                return false;
+            }
+        }
+        if let Target::Retired(key) = target {
+            let Some((_, uid)) = self.retirements.owner(key) else { return false };
+            let Some(record) = self.index.records(&name).and_then(|records| records.get(&uid)) else {
+                return false;
+            };
+            if !self.is_retired(&name, &uid, record) {
+                return false;
+            }
+            let count = system.count();
+            parts.push(name.directory_shard(count, shard_of(&record.address, count)));
+            store = Some(record.store);
         }
         let number_of = |part: String| {
             let issued = work.issued.parts.get(&part)?.issued;

@@ -22,7 +22,7 @@ use super::{
     index::{Key, ObjectName},
     issue::SECRET_TYPE,
 };
-use crate::api::{MailDomain, MailSystem, Mailbox};
+use crate::api::{MailDomain, MailSystem, Mailbox, RetiredMailbox};
 
 /// An event of one of the watches. Pods and Secrets are large; they live for a moment, and boxing each would cost more.
 #[allow(clippy::large_enum_variant)]
@@ -33,6 +33,8 @@ pub enum Seen {
     Domain(Event<DeserializeGuard<MailDomain>>),
     /// Of a Mailbox.
     Mailbox(Event<DeserializeGuard<Mailbox>>),
+    /// Of a RetiredMailbox.
+    Retired(Event<DeserializeGuard<RetiredMailbox>>),
     /// Of a Secret that may hold a password.
     Secret(Event<Secret>),
     /// Of a pod with an agent.
@@ -51,6 +53,7 @@ pub fn first(client: &Client, namespace: Option<&str>) -> Watches {
     watches.push(events(watcher(scoped(client, namespace), every()), Seen::System));
     watches.push(events(watcher(scoped(client, namespace), every()), Seen::Domain));
     watches.push(events(watcher(scoped(client, namespace), every()), Seen::Mailbox));
+    watches.push(events(watcher(scoped(client, namespace), every()), Seen::Retired));
     let pods = every().labels(&AgentPod::selector());
     watches.push(events(watcher(scoped(client, namespace), pods), Seen::Pod));
     let parts = every().fields(&format!("type={SECRET_TYPE}"));

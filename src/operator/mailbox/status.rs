@@ -3,7 +3,8 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::index::{Key, Login, LoginProblem, Mailbox, MailboxFact, Obstacle, Problem, Verdict};
+use super::agents::StoreFailure;
+use super::index::{Estate, Key, Login, LoginProblem, Mailbox, MailboxFact, Obstacle, Problem, Verdict};
 use crate::{
     api::{MailboxState, MailboxStatus},
     conditions::{self, Finding},
@@ -56,6 +57,7 @@ pub fn mailbox(
     MailboxStatus {
         observed_generation: Some(fact.meta.generation),
         shard: fact.shard,
+        restored_from: fact.restored_from.as_deref().map(str::to_owned),
         credentials_secret: secret,
         conditions: conditions::merge(&old, &[finding], Some(fact.meta.generation), now),
     }
@@ -113,6 +115,10 @@ fn reason(problem: &Problem) -> &'static str {
         Problem::AddressConflict(_) => "AddressConflict",
         Problem::AliasConflict(..) => "AliasConflict",
         Problem::AliasDomain(_) => "AliasDomainNotFound",
+        Problem::Estate(estate) => estate_reason(estate),
+        Problem::OtherOwner => "OtherOwner",
+        Problem::HasMail => "HasMail",
+        Problem::NothingToRestore => "NothingToRestore",
         Problem::Quota => "InvalidQuota",
         Problem::Login(problem) => match problem {
             LoginProblem::NotFound => "SecretNotFound",
@@ -138,6 +144,19 @@ fn message(problem: &Problem, key: &Key, mailbox: &Mailbox) -> String {
             "The mailbox is served without the alias {alias}: no MailDomain of namespace {} and of the same system has its domain.",
             key.namespace
         ),
+        Problem::Estate(estate) => estate_message(estate, mailbox),
+        Problem::OtherOwner => format!(
+            "The store has mail under {0} whose owner is not this Mailbox; nobody is let in, and mail waits in the queue. Is it this owner's (a cluster rebuilt from Git): kubectl annotate mailbox {1} mail.angiang.gov.vn/adopt={0}. If not, give this mailbox another address.",
+            mailbox.fact.address, key.name
+        ),
+        Problem::HasMail => {
+            "The mailbox has mail of its own, so spec.restoreFrom cannot be followed. Remove it; restore into a new Mailbox."
+                .to_owned()
+        }
+        Problem::NothingToRestore => {
+            "The store does not have the mail that spec.restoreFrom names. Look at the store's volume; remove restoreFrom to start empty."
+                .to_owned()
+        }
         Problem::Quota => {
             "spec.quota cannot be read; 2Gi is used until it is a quantity such as 2Gi.".to_owned()
         }
@@ -171,6 +190,46 @@ fn login_message(problem: &LoginProblem, key: &Key, mailbox: &Mailbox) -> String
             "a Secret {name} exists that was not generated for this mailbox. Name it in spec.passwordSecret, or delete it."
         ),
         LoginProblem::Refused(words) => format!("the Secret {name} was refused: {words}"),
+    }
+}
+
+impl Problem {
+    /// What a store says, if it does not pass by itself.
+    pub(super) fn of_store(failure: &StoreFailure) -> Option<Self> {
+        match failure.reason.as_str() {
+            "OtherOwner" => Some(Self::OtherOwner),
+            "HasMail" => Some(Self::HasMail),
+            "NothingToRestore" => Some(Self::NothingToRestore),
+            _ => None,
+        }
+    }
+}
+
+fn estate_reason(estate: &Estate) -> &'static str {
+    match estate {
+        Estate::NoSource(_) => "RetiredMailboxNotFound",
+        Estate::SourceTaken(..) => "RetiredMailboxTaken",
+        Estate::Blocked(_) | Estate::Own | Estate::Heir(_) => "AddressRetired",
+    }
+}
+
+fn estate_message(estate: &Estate, mailbox: &Mailbox) -> String {
+    let address = &mailbox.fact.address;
+    match estate {
+        Estate::NoSource(name) => format!(
+            "spec.restoreFrom names {name}, but this namespace has no RetiredMailbox of that name. Mail for {address} waits with its senders. Correct the name, or remove it to start empty."
+        ),
+        Estate::SourceTaken(name, key) => format!(
+            "Mailbox {key} is older and restores RetiredMailbox {name} already. Mail for {address} waits with its senders. Remove spec.restoreFrom from one of them."
+        ),
+        Estate::Blocked(names) => {
+            let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+            format!(
+                "{address} was another mailbox's address, whose mail is kept as RetiredMailbox {0}; nobody reads it unasked. Mail for {address} waits with its senders. Is it the same owner: name the RetiredMailbox in spec.restoreFrom. Is it another: have it purged (kubectl annotate retiredmailbox <name> mail.angiang.gov.vn/purge={address}), then this mailbox starts empty.",
+                names.join(", ")
+            )
+        }
+        Estate::Own | Estate::Heir(_) => String::new(),
     }
 }
 

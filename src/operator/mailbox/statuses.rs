@@ -31,6 +31,8 @@ pub enum Target {
     Mailbox(Key),
     /// A MailDomain.
     Domain(Key),
+    /// A RetiredMailbox.
+    Retired(Key),
 }
 
 impl Target {
@@ -38,7 +40,7 @@ impl Target {
     #[must_use]
     pub const fn key(&self) -> &Key {
         match self {
-            Self::Mailbox(key) | Self::Domain(key) => key,
+            Self::Mailbox(key) | Self::Domain(key) | Self::Retired(key) => key,
         }
     }
 
@@ -46,6 +48,7 @@ impl Target {
         match self {
             Self::Mailbox(_) => ApiResource::erase::<api::Mailbox>(&()),
             Self::Domain(_) => ApiResource::erase::<api::MailDomain>(&()),
+            Self::Retired(_) => ApiResource::erase::<api::RetiredMailbox>(&()),
         }
     }
 }

@@ -46,6 +46,12 @@ impl Waiting {
         self.next.get_or_insert(now + QUICK);
     }
 
+    /// Whether `target` waits.
+    #[must_use]
+    pub fn is_waiting(&self, target: &Target) -> bool {
+        self.objects.contains_key(target)
+    }
+
     /// `target` waits no more.
     pub fn forget(&mut self, target: &Target) {
         self.objects.remove(target);

@@ -23,6 +23,9 @@ use crate::{
 /// The condition that sums up.
 pub const READY: &str = "Ready";
 
+/// The condition that tells of many mailboxes that vanished at once. It is there only then.
+pub const MASS_DELETION: &str = "MassDeletion";
+
 /// What a status is made of.
 pub struct Observation<'a> {
     /// The object, with its last status.
@@ -66,7 +69,11 @@ pub fn status(observation: &Observation) -> MailSystemStatus {
         Outcome::Built { expires, .. } => Timestamp::from_second(expires).ok().map(Time),
         Outcome::Invalid(_) => old.certificate_expiry,
     };
-    let counts = observation.counts.unwrap_or(Counts { mailboxes: old.mailboxes, domains: old.domains });
+    let counts = observation.counts.unwrap_or(Counts {
+        mailboxes: old.mailboxes,
+        domains: old.domains,
+        ..Counts::default()
+    });
     MailSystemStatus {
         observed_generation: system.metadata.generation,
         conditions: merge(&old.conditions, &findings, system.metadata.generation, &observation.now),
@@ -108,6 +115,7 @@ fn findings(observation: &Observation) -> Vec<Finding> {
     parts.push(certificate);
     let mut all = vec![ready(observation, &parts)];
     all.extend(parts);
+    all.extend(deletion(observation));
     all.extend(progress(observation));
     all
 }
@@ -149,6 +157,23 @@ fn sum_up(parts: &[Finding]) -> Finding {
 }
 
 /// What tools such as kstatus look for: present only while they apply.
+/// So many mailboxes vanished that it may have been an accident.
+fn deletion(observation: &Observation) -> Option<Finding> {
+    let Some(counts) = observation.counts else {
+        // Not counted yet, after a start: what was said stands.
+        let old = observation.system.status.as_ref()?;
+        let old = conditions::get(&old.conditions, MASS_DELETION)?;
+        return Some(Finding::yes(MASS_DELETION, "MailboxesVanished", old.message.clone()));
+    };
+    let vanished = counts.vanished;
+    (vanished > 0).then(|| {
+        let message = format!(
+            "{vanished} Mailboxes vanished at once. Their mail stays where it is and goes on arriving; nobody can log in to it. If it was an accident, apply the Mailboxes again under their names and addresses. If it was meant, annotate this MailSystem with mail.angiang.gov.vn/confirm-deletion: \"{vanished}\"."
+        );
+        Finding::yes(MASS_DELETION, "MailboxesVanished", message)
+    })
+}
+
 fn progress(observation: &Observation) -> Option<Finding> {
     match &observation.outcome {
         Outcome::Invalid(message) => Some(Finding::yes("Stalled", "InvalidSpec", message.clone())),

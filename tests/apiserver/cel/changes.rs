@@ -57,7 +57,7 @@ async fn what_is_left_out_gets_the_documented_default() {
             "hostname": "mail.angiang.gov.vn",
             "gateway": {"replicas": 2, "service": {"type": "ClusterIP"}, "messageSize": "50Mi",
                         "queueStorage": {"size": "5Gi"}},
-            "store": {"shards": 1, "storage": {"size": "50Gi"}},
+            "store": {"shards": 1, "retiredRetention": "90d", "storage": {"size": "50Gi"}},
             "antispam": {"replicas": 2, "thresholds": {"addHeader": 6, "reject": 15}},
             "antivirus": {"replicas": 2, "onFailure": "Defer", "onDetection": "Reject"}
         })

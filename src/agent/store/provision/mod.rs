@@ -25,6 +25,7 @@ mod survey;
 mod worker;
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -41,7 +42,10 @@ use tokio::{
 };
 
 use super::metrics::Metrics;
-use crate::agent::directory::Replica;
+use crate::{
+    agent::directory::Replica,
+    directory::{Keeping, Refusal},
+};
 
 /// Connections over which Cyrus is changed. It makes 50 mailboxes a second over one, 85 over four.
 const WORKERS: usize = 4;
@@ -149,17 +153,21 @@ impl Provisioner {
         self.0.state().inventory_mut().remove(address);
     }
 
-    /// What Cyrus has, for `/status`: how many mailboxes, how many not as wanted, which of them failed and why; and of the
-    /// retired mail (`null` until Cyrus was looked at) how many KiB it has by uid, `null` until it is out of the way.
+    /// What Cyrus has, for `/status`: how many mailboxes, how many not as wanted, which of them failed and why; and what
+    /// there is of retired mail, by uid ([`Keeping`]; `null` until Cyrus was looked at).
     #[must_use]
     pub fn status(&self) -> Value {
-        let retired = self.0.replica.retired_of_store(self.0.shard);
+        let (replica, shard) = (&self.0.replica, self.0.shard);
+        let heirs = replica.mailboxes_of_store(shard);
+        let former = heirs.values().filter_map(|entry| entry.heir_of.clone());
+        let retired: BTreeSet<_> = replica.retired_of_store(shard).into_keys().chain(former).collect();
         let state = self.0.state();
-        let kept = |uid: &String| {
-            state.inventory().place_of(uid)?;
-            Some((uid.clone(), json!(state.sizes().get(uid))))
+        let keeping = |uid: &String| match (state.inventory().place_of(uid), state.sizes().get(uid)) {
+            (None, _) => Keeping::Absent,
+            (Some(_), Some(size)) => Keeping::Kib(*size),
+            (Some(_), None) => Keeping::Moving,
         };
-        let kept = || retired.keys().filter_map(kept).collect::<serde_json::Map<_, _>>();
+        let kept = || retired.iter().map(|uid| (uid.clone(), keeping(uid))).collect::<BTreeMap<_, _>>();
         let failures = state.failures().iter().map(|(address, failure)| {
             (address.clone(), json!({ "reason": failure.reason(), "message": failure.to_string() }))
         });
@@ -234,7 +242,11 @@ impl Provisioner {
 
     fn wanted(&self) -> Wanted {
         let (replica, shard) = (&self.0.replica, self.0.shard);
-        Wanted { mailboxes: replica.mailboxes_of_store(shard), retired: replica.retired_of_store(shard) }
+        let (mut mailboxes, mut retired) =
+            (replica.mailboxes_of_store(shard), replica.retired_of_store(shard));
+        mailboxes.retain(|_, entry| entry.refusal != Some(Refusal::Unsettled));
+        retired.retain(|_, retired| !retired.in_place);
+        Wanted { mailboxes, retired }
     }
 
     async fn plan(&self) {

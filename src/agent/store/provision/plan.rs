@@ -135,7 +135,10 @@ pub fn moves(
     let elsewhere = have.place_of(&wanted.uid).filter(|place| *place != address);
     let mut moves = Vec::new();
     match occupant.map(|have| have.owner.as_deref()) {
-        Some(Some(owner)) if *owner == *wanted.uid => return Ok(moves),
+        Some(Some(owner)) if *owner == *wanted.uid => {
+            let waits = wanted.heir_of.as_deref().is_some_and(|former| have.place_of(former).is_some());
+            return if waits { Err(Failure::HasMail) } else { Ok(moves) };
+        }
         // Ours, interrupted before it was recorded; or of a time before owners were recorded.
         Some(None) if elsewhere.is_none() => return Ok(vec![own()]),
         Some(Some(owner)) if elsewhere.is_none() && inherits(wanted, owner) => return Ok(vec![own()]),

@@ -31,7 +31,18 @@ fn inventory(mailboxes: &[(&str, Option<&str>)]) -> Inventory {
 
 fn retired(purge: bool) -> Retired {
     let text = String::new;
-    Retired { address: text(), store: 0, namespace: text(), name: text(), since: 0, until: 0, purge }
+    Retired {
+        address: text(),
+        store: 0,
+        quota: 0,
+        namespace: text(),
+        name: text(),
+        since: 0,
+        until: 0,
+        in_place: false,
+        confirmed: false,
+        purge,
+    }
 }
 
 fn create(address: &str, uid: &str) -> Vec<Move> {
@@ -84,6 +95,8 @@ fn mail_is_taken_over_when_that_was_asked_for_by_name() {
         vec![Move::Own("u1@retired.invalid".into(), "u2".into()), rename("u1@retired.invalid", "an@x")];
     assert_eq!(moves("an@x", &heir, &kept, NOT), Ok(expected));
     assert_eq!(moves("an@x", &heir, &inventory(&[]), NOT), Err(Failure::NothingToRestore));
+    let both = inventory(&[("an@x", Some("u2")), ("u1@retired.invalid", Some("u1"))]);
+    assert_eq!(moves("an@x", &heir, &both, NOT), Err(Failure::HasMail));
     let interrupted = inventory(&[("u1@retired.invalid", Some("u2"))]);
     let expected = vec![rename("u1@retired.invalid", "an@x")];
     assert_eq!(moves("an@x", &heir, &interrupted, NOT), Ok(expected));

@@ -23,6 +23,9 @@ pub enum Failure {
     /// The mail that is to be restored is not here.
     #[error("there is no such mail to be restored")]
     NothingToRestore,
+    /// It has mail of its own already, and can take over no other.
+    #[error("the mailbox has mail of its own already")]
+    HasMail,
     /// Half of a change of the directory has arrived.
     #[error("the mailbox is being moved")]
     Moving,
@@ -46,6 +49,7 @@ impl Failure {
             Self::NoName => "NoName",
             Self::OtherOwner => "OtherOwner",
             Self::NothingToRestore => "NothingToRestore",
+            Self::HasMail => "HasMail",
             Self::Moving => "Moving",
             Self::Refused(_) => "Refused",
             Self::Unavailable(_) => "Unavailable",

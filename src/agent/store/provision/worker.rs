@@ -15,7 +15,10 @@ use super::{
     plan::{FOLDERS, Move, Step, moves, retirement, steps},
     state::Failure,
 };
-use crate::{directory::MailboxEntry, wire::imap::Command};
+use crate::{
+    directory::{MailboxEntry, Refusal},
+    wire::imap::Command,
+};
 
 /// Pause after Cyrus could not be asked, so that a queue is not run down in vain.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -60,7 +63,8 @@ async fn agree(shared: &Shared, connection: &mut Option<Client>, address: &str) 
         return carry_out(shared, connection, moves).await;
     }
     let found = shared.replica.find(address).ok_or(Failure::NotHere)?;
-    if found.address != address || found.entry.store != shared.shard {
+    let settled = found.entry.refusal != Some(Refusal::Unsettled);
+    if found.address != address || found.entry.store != shared.shard || !settled {
         return Err(Failure::NotHere);
     }
     let plan = || {

@@ -172,6 +172,14 @@ impl Index {
                     .and_then(|mailbox| self.winner(&mailbox.fact.address, &winner.system))
                     .is_some_and(|own| own.own && own.key == winner.key);
         }
+        for lost in old.iter().filter(|old| old.own && old.listed) {
+            if !winners
+                .iter()
+                .any(|winner| winner.own && (&winner.key, &winner.system) == (&lost.key, &lost.system))
+            {
+                self.strand(&lost.key, &lost.system, address);
+            }
+        }
         for (list, winners) in [(false, old), (true, winners.as_slice())] {
             for winner in winners.iter().filter(|winner| winner.listed) {
                 if let Some(system) = self.systems.get_mut(&winner.system) {

@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Index, Key, System};
+use super::{Estate, Index, Key, System, retirement::entry_in_place};
 use crate::{
     api::MailboxState,
-    directory::{Entry, MailboxEntry, Shard, shard_of},
+    directory::{Entry, MailboxEntry, Refusal, Retired, Shard, shard_of},
     names::SystemName,
 };
 
@@ -24,6 +24,8 @@ pub struct Existing {
     pub shards: u32,
     /// Its entries.
     pub entries: HashMap<String, Entry>,
+    /// Mail whose mailbox is gone, by uid.
+    pub retired: std::collections::BTreeMap<String, Retired>,
 }
 
 /// The changed parts of a directory.
@@ -69,6 +71,9 @@ impl Index {
         let Some(system) = self.systems.get_mut(name) else { return };
         system.loaded = true;
         let existing = existing.unwrap_or_default();
+        for (uid, record) in &existing.retired {
+            system.records.insert(uid, record.clone());
+        }
         system.reshard(existing.shards.clamp(1, 1 << 16).next_power_of_two());
         let addresses: Vec<_> = system.shards.iter().flatten().cloned().collect();
         for address in addresses {
@@ -84,17 +89,26 @@ impl Index {
             }
             self.changes.mailboxes.insert(key);
         }
+        let departed = self.departed_before(name, &existing.entries);
+        self.changes.departed.extend(departed);
     }
 
     /// Chooses a store shard for a mailbox that was listed in a loaded directory and has none.
     pub(super) fn place(&mut self, key: &Key) {
         let Some(name) = self.listed_in(key) else { return };
+        let estate = self.estate(key);
         let Some(system) = self.systems.get_mut(&name).filter(|system| system.loaded) else { return };
-        let Some(mailbox) = self.mailboxes.get_mut(key).filter(|mailbox| mailbox.fact.shard.is_none()) else {
-            return;
+        let Some(mailbox) = self.mailboxes.get_mut(key) else { return };
+        let shard = match (&estate, mailbox.fact.shard) {
+            // The mail is where it is.
+            (Estate::Heir(uid), _) => system.records.get(uid).map(|record| record.store),
+            (_, None) => Some(shard_of(&mailbox.fact.address, system.fact.stores)),
+            _ => return,
         };
-        mailbox.fact.shard = Some(shard_of(&mailbox.fact.address, system.fact.stores));
-        system.dirty(&mailbox.fact.address);
+        if mailbox.fact.shard != shard {
+            mailbox.fact.shard = shard;
+            system.dirty(&mailbox.fact.address);
+        }
     }
 
     /// The changed parts of a system's directory, which from now on count as unchanged. Call it after [`Index::settle`].
@@ -105,17 +119,16 @@ impl Index {
         system.dirty_domains = false;
         let dirty = std::mem::take(&mut system.dirty_shards);
         let system = self.systems.get(name)?;
+        let count = system.count();
         let shards = dirty.into_iter().map(|shard| {
+            let mut content = system.records.content(shard, count);
             let addresses = system.shards.get(shard as usize).into_iter().flatten();
             let entries =
                 addresses.filter_map(|address| Some((address.to_string(), self.entry(address, name)?)));
-            (shard, Shard { entries: entries.collect(), ..Shard::default() })
+            content.entries.extend(entries);
+            (shard, content)
         });
-        Some(Compiled {
-            count: system.count(),
-            domains: system.domains.iter().map(ToString::to_string).collect(),
-            shards: shards.collect(),
-        })
+        Some(Compiled { count: system.count(), domains: system.all_domains(), shards: shards.collect() })
     }
 
     /// Whether a system's directory changed since this was last asked.
@@ -132,16 +145,21 @@ impl Index {
         }
     }
 
-    fn entry(&self, address: &str, system: &SystemName) -> Option<Entry> {
-        let winner = self.winner(address, system)?;
+    fn entry(&self, address: &str, name: &SystemName) -> Option<Entry> {
+        let (winner, system) = (self.winner(address, name)?, self.systems.get(name)?);
         let mailbox = self.mailboxes.get(&winner.key)?;
+        let in_place = || {
+            let (uid, record) = system.records.in_place(address)?;
+            Some(Entry::Mailbox(entry_in_place(uid, record)))
+        };
         if !winner.own {
-            return Some(Entry::Alias(mailbox.fact.address.to_string()));
+            return in_place().or_else(|| Some(Entry::Alias(mailbox.fact.address.to_string())));
         }
-        Some(Entry::Mailbox(MailboxEntry {
+        let mut entry = MailboxEntry {
             uid: mailbox.fact.meta.uid.to_string(),
+            object: format!("{}/{}", winner.key.namespace, winner.key.name),
             heir_of: None,
-            adopt: mailbox.fact.adopt || self.systems.get(system).is_some_and(|system| system.fact.adopt),
+            adopt: mailbox.fact.adopt || system.fact.adopt,
             store: mailbox.fact.shard.unwrap_or_default(),
             state: match mailbox.fact.state {
                 MailboxState::Active => MailboxState::Active,
@@ -151,6 +169,18 @@ impl Index {
             refusal: mailbox.fact.refusal.clone(),
             quota: mailbox.fact.quota.unwrap_or(DEFAULT_QUOTA),
             credential: mailbox.password.credential.clone(),
-        }))
+        };
+        match self.estate(&winner.key) {
+            Estate::Own => {}
+            Estate::Heir(uid) => entry.heir_of = Some(uid.into()),
+            Estate::Blocked(_) | Estate::NoSource(_) | Estate::SourceTaken(..) => {
+                if let Some(in_place) = in_place() {
+                    return Some(in_place);
+                }
+                entry.refusal = Some(Refusal::Unsettled);
+                entry.credential = None;
+            }
+        }
+        Some(Entry::Mailbox(entry))
     }
 }

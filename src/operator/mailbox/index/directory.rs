@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::SystemFact;
+use super::{Records, SystemFact};
 use crate::directory::{domain_of, shard_of};
 
 /// A MailSystem in the index, with its directory.
@@ -18,6 +18,8 @@ pub struct System {
     pub loaded: bool,
     /// Number of mailboxes listed.
     pub mailboxes: u32,
+    /// Mail whose mailbox is gone.
+    pub records: Records,
     pub(super) domains: BTreeSet<Arc<str>>,
     /// Mailboxes for each domain.
     counts: HashMap<Arc<str>, u32>,
@@ -35,6 +37,7 @@ impl System {
             fact,
             loaded: false,
             mailboxes: 0,
+            records: Records::default(),
             domains: BTreeSet::new(),
             counts: HashMap::new(),
             shards: vec![BTreeSet::new()],
@@ -54,6 +57,14 @@ impl System {
     #[must_use]
     pub fn domain_count(&self) -> u32 {
         u32::try_from(self.domains.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Every domain for which mail is accepted, sorted: served ones, and those of mail that is still in place.
+    #[must_use]
+    pub fn all_domains(&self) -> Vec<String> {
+        let all: BTreeSet<&str> =
+            self.domains.iter().map(|domain| &**domain).chain(self.records.domains()).collect();
+        all.into_iter().map(str::to_owned).collect()
     }
 
     /// Number of mailboxes listed in `domain`.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     api::{self, MailboxState, WhileSuspended},
     directory::{self, AddressError, Refusal},
-    names::{ADOPT, SystemName},
+    names::{ADOPT, CONFIRM_DELETION, SystemName},
     quantity,
 };
 
@@ -90,6 +90,10 @@ pub struct SystemFact {
     pub relayed: bool,
     /// Who is asked for DNS records; none means the resolver of this pod.
     pub resolver: Vec<SocketAddr>,
+    /// How long mail is kept whose mailbox is gone, in seconds.
+    pub retention: i64,
+    /// How many vanished mailboxes are confirmed to be gone on purpose.
+    pub confirmed: Option<usize>,
 }
 
 impl From<&api::MailSystem> for SystemFact {
@@ -108,6 +112,8 @@ impl From<&api::MailSystem> for SystemFact {
                 .flat_map(|resolver| &resolver.addresses)
                 .filter_map(|address| address.parse().ok())
                 .collect(),
+            retention: days(&object.spec.store.retired_retention).unwrap_or(90 * 86_400),
+            confirmed: object.annotations().get(CONFIRM_DELETION).and_then(|number| number.parse().ok()),
         }
     }
 }
@@ -181,6 +187,10 @@ pub struct MailboxFact {
     pub secret: Option<Box<SecretRef>>,
     /// Whether it takes over what its store has under its address.
     pub adopt: bool,
+    /// The RetiredMailbox whose mail it takes over.
+    pub restore_from: Option<Box<str>>,
+    /// The RetiredMailbox whose mail it has taken over.
+    pub restored_from: Option<Box<str>>,
     /// The store shard it was given.
     pub shard: Option<u32>,
     /// Its status as the API has it.
@@ -219,6 +229,8 @@ impl TryFrom<&api::Mailbox> for MailboxFact {
             secret: spec.password_secret.as_ref().map(|secret| {
                 Box::new(SecretRef { name: secret.name.as_str().into(), key: secret.key.as_str().into() })
             }),
+            restore_from: spec.restore_from.as_deref().map(Box::from),
+            restored_from: status.restored_from.as_deref().map(Box::from),
             shard: status.shard,
             published: Published::of(&status),
         })

@@ -12,6 +12,7 @@ mod login;
 #[cfg(test)]
 mod oracle;
 mod placement;
+mod retirement;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -23,6 +24,7 @@ pub use facts::{
 };
 pub use login::{Ask, Login, LoginProblem, Password, Print};
 pub use placement::Obstacle;
+pub use retirement::{Departed, Estate, Records, retired_name};
 pub use verdict::{Problem, Verdict};
 
 use std::{
@@ -41,6 +43,8 @@ pub struct Changes {
     pub domains: HashSet<Key>,
     /// Passwords to find or make.
     pub asks: Vec<Ask>,
+    /// Mailboxes that were served and are not any more, whose mail is to be recorded.
+    pub departed: Vec<Departed>,
 }
 
 /// See the module.
@@ -59,6 +63,8 @@ pub struct Index {
     claims: HashMap<Arc<str>, claims::Claim>,
     /// Mailboxes by the Secret they name.
     by_secret: HashMap<ObjectName, Vec<Key>>,
+    /// Mailboxes by the RetiredMailbox that they restore, the oldest first.
+    restoring: HashMap<ObjectName, Vec<Key>>,
     /// Whether the Secrets of the cluster were listed once.
     secrets_listed: bool,
     dirty_addresses: HashSet<Arc<str>>,
@@ -154,11 +160,13 @@ impl Index {
         }
         self.changes.mailboxes.insert(key.clone());
         let relinked = !same_object
-            || (&old.fact.address, &old.fact.aliases, &old.fact.secret)
-                != (&fact.address, &fact.aliases, &fact.secret);
+            || (&old.fact.address, &old.fact.aliases, &old.fact.secret, &old.fact.restore_from)
+                != (&fact.address, &fact.aliases, &fact.secret, &fact.restore_from);
         if !relinked {
-            let content =
-                |fact: &MailboxFact| (fact.state, fact.refusal.clone(), fact.quota, fact.shard, fact.adopt);
+            let content = |fact: &MailboxFact| {
+                let restored = fact.restored_from.clone();
+                (fact.state, fact.refusal.clone(), fact.quota, fact.shard, fact.adopt, restored)
+            };
             let content = content(&old.fact) != content(&fact);
             old.fact = fact;
             if content {
@@ -171,7 +179,12 @@ impl Index {
         if old.fact.secret != fact.secret {
             password.login = Login::Unknown;
         }
-        self.remove_mailbox(key);
+        // The same object is about to be there again; another one leaves its predecessor's mail behind.
+        if same_object {
+            self.unlink_mailbox(key);
+        } else {
+            self.remove_mailbox(key);
+        }
         self.insert_mailbox(key, fact);
         if let Some(mailbox) = self.mailboxes.get_mut(key) {
             mailbox.password = password;
@@ -195,12 +208,34 @@ impl Index {
             let name = ObjectName::new(&key.namespace, &secret.name);
             self.by_secret.entry(name).or_default().push(key.clone());
         }
+        if let Some(source) = &fact.restore_from {
+            let age = (fact.meta.created, key);
+            let keys = self.restoring.entry(ObjectName::new(&key.namespace, source)).or_default();
+            let at = keys.partition_point(|other| {
+                (self.mailboxes.get(other).map_or(i64::MAX, |other| other.fact.meta.created), other) < age
+            });
+            keys.insert(at, key.clone());
+        }
         self.mailboxes.insert(key.clone(), Mailbox { fact, password: Password::default() });
     }
 
     /// A Mailbox is gone.
     pub fn remove_mailbox(&mut self, key: &Key) {
+        self.depart(key);
+        self.unlink_mailbox(key);
+    }
+
+    fn unlink_mailbox(&mut self, key: &Key) {
         let Some(Mailbox { fact, .. }) = self.mailboxes.remove(key) else { return };
+        if let Some(source) = &fact.restore_from {
+            let name = ObjectName::new(&key.namespace, source);
+            if let Some(keys) = self.restoring.get_mut(&name) {
+                keys.retain(|other| other != key);
+                if keys.is_empty() {
+                    self.restoring.remove(&name);
+                }
+            }
+        }
         for address in fact.addresses() {
             self.dirty_addresses.insert(address.clone());
             if let Some(claim) = self.claims.get_mut(address) {
@@ -234,8 +269,10 @@ impl Index {
     pub fn settle(&mut self) -> Changes {
         self.settle_domains();
         self.settle_addresses();
+        self.settle_departed();
         let touched: Vec<Key> = self.changes.mailboxes.iter().cloned().collect();
         for key in &touched {
+            self.settle_records(key);
             self.place(key);
             self.ask(key);
         }

@@ -124,7 +124,8 @@ fn oracle(state: &State, name: &SystemName) -> (BTreeSet<String>, BTreeMap<Strin
         }
         let (state, quota) = (fact.state, fact.quota.unwrap());
         let uid = fact.meta.uid.to_string();
-        let entry = MailboxEntry { uid, state, quota, ..MailboxEntry::default() };
+        let object = format!("{}/{}", key.namespace, key.name);
+        let entry = MailboxEntry { uid, object, state, quota, ..MailboxEntry::default() };
         entries.insert(fact.address.to_string(), Entry::Mailbox(entry));
     }
     let domains = state.1.values().filter(|claim| *claim.1.system == *name && standing(claim));

@@ -30,6 +30,8 @@ pub(super) fn system(uid: u8, tenants: &[&str]) -> SystemFact {
         adopt: false,
         relayed: false,
         resolver: Vec::new(),
+        retention: 0,
+        confirmed: None,
     }
 }
 
@@ -55,6 +57,8 @@ pub(super) fn mailbox(created: i64, address: &str, aliases: &[&str]) -> MailboxF
         quota: Some(1 << 20),
         secret: None,
         adopt: false,
+        restore_from: None,
+        restored_from: None,
         shard: Some(0),
         published: Published::default(),
     }
@@ -129,7 +133,7 @@ fn what_an_existing_directory_says_of_shard_and_password_is_kept() {
     let entry =
         MailboxEntry { store: 7, quota: 1, credential: credential.clone(), ..MailboxEntry::default() };
     let entries = [("an@x.vn".to_owned(), Entry::Mailbox(entry))].into();
-    index.load(&name, Some(Existing { shards: 4, entries }));
+    index.load(&name, Some(Existing { shards: 4, entries, ..Existing::default() }));
     index.settle();
     assert!(!index.login_seen(&key(0), "v1", None), "it is hashed already");
     index.settle();

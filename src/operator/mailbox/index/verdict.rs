@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{DomainFact, Index, Key, Login, LoginProblem, Mailbox, Obstacle};
+use super::{DomainFact, Estate, Index, Key, Login, LoginProblem, Mailbox, Obstacle};
 use crate::{directory::domain_of, names::SystemName};
 
 /// Something wrong with a Mailbox.
@@ -18,6 +18,14 @@ pub enum Problem {
     AliasDomain(Arc<str>),
     /// The Secret gives no password.
     Login(LoginProblem),
+    /// Its address has, or it names, mail that it cannot have.
+    Estate(Estate),
+    /// The store has other mail under its address than its own.
+    OtherOwner,
+    /// It has mail of its own, and so cannot take over that of another one.
+    HasMail,
+    /// The store has no such mail to be restored.
+    NothingToRestore,
     /// The quota cannot be read.
     Quota,
 }
@@ -83,6 +91,10 @@ impl Index {
             _ => {}
         }
         let mut problems = Vec::new();
+        match self.estate(key) {
+            Estate::Own | Estate::Heir(_) => {}
+            estate => problems.push(Problem::Estate(estate)),
+        }
         if let Login::Problem(problem) = &mailbox.password.login {
             problems.push(Problem::Login(problem.clone()));
         }

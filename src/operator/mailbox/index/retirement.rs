@@ -1,0 +1,343 @@
+//! Mail whose mailbox is gone: what is kept of it in a directory, who may have it, and which address it blocks. Pure; the
+//! clock is the caller's.
+//!
+//! A Mailbox that is deleted leaves a record of its mail in the same issue of the directory in which its entry
+//! disappears, so none vanishes unseen, also while the operator is away: the directory that it finds tells which
+//! mailboxes there were. While a record stands, its address is nobody's but an heir's, who has named it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use super::{Index, Key, Mailbox, MailboxFact, ObjectName, System};
+use crate::{
+    directory::{Entry, MailboxEntry, Refusal, Retired, Shard, domain_of, shard_of},
+    names::SystemName,
+};
+
+/// A mailbox that was served and whose object is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Departed {
+    /// Where it was served.
+    pub system: Arc<SystemName>,
+    /// Its uid.
+    pub uid: Box<str>,
+    /// What is to be recorded of it; its times are to be filled in.
+    pub record: Retired,
+}
+
+/// What a Mailbox may have of the mail that was under its address or that it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Estate {
+    /// It has its own mail, or starts empty.
+    Own,
+    /// It takes over the mail of this uid.
+    Heir(Box<str>),
+    /// Its address has mail of these RetiredMailboxes, none of which it names.
+    Blocked(Vec<ObjectName>),
+    /// There is no mail of this name to be restored.
+    NoSource(Box<str>),
+    /// An older Mailbox restores it.
+    SourceTaken(Box<str>, Key),
+}
+
+/// The records of a system.
+#[derive(Debug, Default)]
+pub struct Records {
+    by_uid: BTreeMap<Box<str>, Retired>,
+    by_address: BTreeMap<Box<str>, BTreeSet<Box<str>>>,
+}
+
+impl Records {
+    /// All of them, by uid.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Retired)> {
+        self.by_uid.iter().map(|(uid, record)| (&**uid, record))
+    }
+
+    /// The one of this uid.
+    #[must_use]
+    pub fn get(&self, uid: &str) -> Option<&Retired> {
+        self.by_uid.get(uid)
+    }
+
+    /// Those of this address.
+    fn at(&self, address: &str) -> impl Iterator<Item = (&str, &Retired)> {
+        let uids = self.by_address.get(address).into_iter().flatten();
+        uids.filter_map(|uid| Some((&**uid, self.by_uid.get(uid)?)))
+    }
+
+    /// The one whose RetiredMailbox has this name.
+    fn named(&self, name: &ObjectName) -> Option<&str> {
+        self.iter().find(|(uid, record)| retired_name(uid, record) == *name).map(|(uid, _)| uid)
+    }
+
+    /// The mail that is still under this address, with its uid.
+    #[must_use]
+    pub fn in_place(&self, address: &str) -> Option<(&str, &Retired)> {
+        self.at(address).find(|(_, record)| record.in_place)
+    }
+
+    /// What part `shard` of `count` has of them: all, and entries for the mail that is still in place.
+    pub(super) fn content(&self, shard: u32, count: u32) -> Shard {
+        let here = self.iter().filter(|(_, record)| shard_of(&record.address, count) == shard);
+        let mut content = Shard::default();
+        for (uid, record) in here {
+            if record.in_place {
+                content.entries.insert(record.address.clone(), Entry::Mailbox(entry_in_place(uid, record)));
+            }
+            content.retired.insert(uid.to_owned(), record.clone());
+        }
+        content
+    }
+
+    /// The domains of the mail that is still in place.
+    pub(super) fn domains(&self) -> impl Iterator<Item = &str> {
+        self.by_uid.values().filter(|record| record.in_place).map(|record| domain_of(&record.address))
+    }
+
+    pub(super) fn insert(&mut self, uid: &str, record: Retired) {
+        self.by_address.entry(record.address.as_str().into()).or_default().insert(uid.into());
+        self.by_uid.insert(uid.into(), record);
+    }
+
+    fn remove(&mut self, uid: &str) -> Option<Retired> {
+        let record = self.by_uid.remove(uid)?;
+        if let Some(uids) = self.by_address.get_mut(record.address.as_str()) {
+            uids.remove(uid);
+            if uids.is_empty() {
+                self.by_address.remove(record.address.as_str());
+            }
+        }
+        Some(record)
+    }
+}
+
+/// The name of the RetiredMailbox for this mail: that of the Mailbox and the first digits of its uid.
+#[must_use]
+pub fn retired_name(uid: &str, record: &Retired) -> ObjectName {
+    let digits: String = uid.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+    ObjectName::new(&record.namespace, &format!("{}-{digits}", record.name))
+}
+
+/// The entry of mail that is still under its address though its Mailbox is gone: it receives, and nobody reads it.
+#[must_use]
+pub fn entry_in_place(uid: &str, record: &Retired) -> MailboxEntry {
+    MailboxEntry {
+        uid: uid.to_owned(),
+        object: format!("{}/{}", record.namespace, record.name),
+        store: record.store,
+        state: crate::api::MailboxState::Suspended,
+        quota: record.quota,
+        ..MailboxEntry::default()
+    }
+}
+
+impl Index {
+    /// The records of a system.
+    #[must_use]
+    pub fn records(&self, system: &SystemName) -> Option<&Records> {
+        self.systems.get(system).map(|system| &system.records)
+    }
+
+    /// What is to be recorded of a Mailbox that goes, if it was served.
+    pub(super) fn depart(&mut self, key: &Key) {
+        match self.listed_in(key) {
+            Some(name) => self.leave(key, &name, false),
+            None => self.depart_stranded(key),
+        }
+    }
+
+    /// A Mailbox that is there is served no more, since its domain is not, for example: its mail stays in place.
+    pub(super) fn strand(&mut self, key: &Key, name: &Arc<SystemName>, address: &str) {
+        if self.mailboxes.get(key).is_some_and(|mailbox| *mailbox.fact.address == *address) {
+            self.leave(key, name, true);
+        }
+    }
+
+    /// A Mailbox goes that was stranded before.
+    fn depart_stranded(&mut self, key: &Key) {
+        let Some(mailbox) = self.mailboxes.get(key) else { return };
+        let uid = &mailbox.fact.meta.uid;
+        let recorded = self.systems.iter().find_map(|(name, system)| Some((name, system.records.get(uid)?)));
+        if let Some((name, record)) = recorded {
+            let record = Retired { in_place: false, ..record.clone() };
+            self.changes.departed.push(Departed { system: name.clone(), uid: uid.clone(), record });
+        }
+    }
+
+    fn leave(&mut self, key: &Key, name: &Arc<SystemName>, in_place: bool) {
+        let Some(mailbox) = self.mailboxes.get(key) else { return };
+        let Some(system) = self.systems.get(name).filter(|system| system.loaded) else { return };
+        // Who was kept out of the address never had mail.
+        if !matches!(self.estate_in(key, mailbox, system), Estate::Own | Estate::Heir(_)) {
+            return;
+        }
+        let fact = &mailbox.fact;
+        let record = Retired {
+            address: fact.address.to_string(),
+            store: fact.shard.unwrap_or_default(),
+            quota: fact.quota.unwrap_or(super::compile::DEFAULT_QUOTA),
+            namespace: key.namespace.to_string(),
+            name: key.name.to_string(),
+            since: 0,
+            until: 0,
+            in_place,
+            confirmed: false,
+            purge: false,
+        };
+        self.changes.departed.push(Departed { system: name.clone(), uid: fact.meta.uid.clone(), record });
+    }
+
+    /// The mailboxes of a directory that was found whose Mailbox is gone.
+    pub(super) fn departed_before(
+        &self,
+        name: &SystemName,
+        entries: &HashMap<String, Entry>,
+    ) -> Vec<Departed> {
+        let present: HashSet<&str> = self.mailboxes.values().map(|mailbox| &*mailbox.fact.meta.uid).collect();
+        let recorded = |uid: &str| self.records(name).is_some_and(|records| records.get(uid).is_some());
+        let gone = entries.iter().filter_map(|(address, entry)| {
+            let Entry::Mailbox(entry) = entry else { return None };
+            let (namespace, object) = entry.object.split_once('/')?;
+            let unsettled = entry.refusal == Some(Refusal::Unsettled);
+            if entry.uid.is_empty() || unsettled || present.contains(&*entry.uid) || recorded(&entry.uid) {
+                return None;
+            }
+            let record = Retired {
+                address: address.clone(),
+                store: entry.store,
+                quota: entry.quota,
+                namespace: namespace.to_owned(),
+                name: object.to_owned(),
+                since: 0,
+                until: 0,
+                in_place: false,
+                confirmed: false,
+                purge: false,
+            };
+            Some(Departed { system: Arc::new(name.clone()), uid: entry.uid.as_str().into(), record })
+        });
+        gone.collect()
+    }
+
+    /// Leaves of what departed only what is gone for good: a Mailbox that is served again has its mail itself.
+    pub(super) fn settle_departed(&mut self) {
+        let mut departed = std::mem::take(&mut self.changes.departed);
+        departed.retain(|it| {
+            let key: Key = ObjectName::new(&it.record.namespace, &it.record.name).into();
+            let back = self.mailboxes.get(&key).is_some_and(|mailbox| mailbox.fact.meta.uid == it.uid);
+            !(back && self.listed_in(&key).is_some())
+        });
+        self.changes.departed = departed;
+    }
+
+    /// The uids of mailboxes that vanished in numbers and whose mail stays in place.
+    #[must_use]
+    pub fn vanished(&self, name: &SystemName) -> Vec<Box<str>> {
+        let records = self.records(name).into_iter().flat_map(Records::iter).filter(|(_, it)| it.in_place);
+        records.filter(|(uid, record)| !self.is_stranded(uid, record)).map(|(uid, _)| uid.into()).collect()
+    }
+
+    /// Whether the Mailbox is there whose mail the record is of.
+    #[must_use]
+    pub fn is_stranded(&self, uid: &str, record: &Retired) -> bool {
+        let key: Key = ObjectName::new(&record.namespace, &record.name).into();
+        self.mailboxes.get(&key).is_some_and(|mailbox| *mailbox.fact.meta.uid == *uid)
+    }
+
+    /// Records mail whose mailbox is gone, or changes what is recorded.
+    pub fn record(&mut self, name: &SystemName, uid: &str, record: Retired) {
+        let Some(system) = self.systems.get_mut(name) else { return };
+        if system.records.get(uid) == Some(&record) {
+            return;
+        }
+        let (address, object) = (Arc::from(record.address.as_str()), retired_name(uid, &record));
+        system.records.insert(uid, record);
+        self.touch_record(name, &object, &address);
+    }
+
+    /// Strikes a record off: its mail is gone, or has an owner again.
+    pub fn strike_off(&mut self, name: &SystemName, uid: &str) {
+        let Some(system) = self.systems.get_mut(name) else { return };
+        let Some(record) = system.records.remove(uid) else { return };
+        self.touch_record(name, &retired_name(uid, &record), &record.address.as_str().into());
+    }
+
+    /// Whoever claims the address, or names the record, may be served otherwise.
+    fn touch_record(&mut self, name: &SystemName, object: &ObjectName, address: &Arc<str>) {
+        if let Some(system) = self.systems.get_mut(name) {
+            system.dirty(address);
+            system.dirty_domains = true;
+        }
+        let claimants = self.claims.get(address).into_iter().flat_map(|claim| claim.by.clone());
+        let heirs = self.restoring.get(object);
+        let touched: Vec<Key> = claimants.chain(heirs.into_iter().flatten().cloned()).collect();
+        for key in touched {
+            self.touch_content(&key);
+        }
+    }
+
+    /// What the Mailbox may have; its own mail if it is not served anyway.
+    #[must_use]
+    pub fn estate(&self, key: &Key) -> Estate {
+        let (Some(mailbox), Some(name)) = (self.mailboxes.get(key), self.listed_in(key)) else {
+            return Estate::Own;
+        };
+        let Some(system) = self.systems.get(&name) else { return Estate::Own };
+        self.estate_in(key, mailbox, system)
+    }
+
+    fn estate_in(&self, key: &Key, mailbox: &Mailbox, system: &System) -> Estate {
+        let (fact, records) = (&mailbox.fact, &system.records);
+        let mut heir = None;
+        if let Some(source) =
+            fact.restore_from.as_ref().filter(|name| fact.restored_from.as_ref() != Some(name))
+        {
+            let source_name = ObjectName::new(&key.namespace, source);
+            match records.named(&source_name) {
+                None => return Estate::NoSource(source.clone()),
+                Some(uid) => heir = Some(uid),
+            }
+            match self.restoring.get(&source_name).and_then(|keys| keys.first()) {
+                Some(first) if first != key => return Estate::SourceTaken(source.clone(), first.clone()),
+                _ => {}
+            }
+        }
+        let mut others = Vec::new();
+        for (uid, record) in records.at(&fact.address).filter(|(uid, _)| **uid != *fact.meta.uid) {
+            // Applied again after an accident: nothing was taken away from it.
+            let undone = record.in_place && retires(key, record);
+            if undone && heir.is_none() {
+                heir = Some(uid);
+            } else if heir != Some(uid) {
+                others.push(retired_name(uid, record));
+            }
+        }
+        match heir {
+            _ if !others.is_empty() => Estate::Blocked(others),
+            Some(uid) => Estate::Heir(uid.into()),
+            None => Estate::Own,
+        }
+    }
+
+    /// Strikes off the records of mail that has an owner: one who is there again, or one to whom it was restored.
+    pub(super) fn settle_records(&mut self, key: &Key) {
+        let (Some(mailbox), Some(name)) = (self.mailboxes.get(key), self.listed_in(key)) else { return };
+        let Some(records) = self.records(&name) else { return };
+        let fact: &MailboxFact = &mailbox.fact;
+        let restored = fact.restored_from.as_ref().and_then(|source| {
+            let named = records.named(&ObjectName::new(&key.namespace, source))?;
+            Some(Box::<str>::from(named))
+        });
+        let own = records.get(&fact.meta.uid).map(|_| fact.meta.uid.clone());
+        for uid in [restored, own].into_iter().flatten() {
+            self.strike_off(&name, &uid);
+        }
+    }
+}
+
+/// Whether the record is of a Mailbox of this name.
+fn retires(key: &Key, record: &Retired) -> bool {
+    *record.namespace == *key.namespace && *record.name == *key.name
+}

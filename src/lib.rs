@@ -19,9 +19,9 @@
 //! without the API server; nothing unscanned is delivered unless that was chosen; deleting an object never destroys
 //! mail by itself; status tells the truth.
 //!
-//! [`failover`] decides which of a shard's two stores is primary.
+//! [`failover`] decides which of a shard's two stores is primary; [`journal`] is the format in which accepted mail is kept.
 //!
-//! [`api`], [`directory`], [`failover`], [`signing`], [`wire`], [`operator::desired`] and [`operator::config`] are pure:
+//! [`api`], [`directory`], [`failover`], [`journal`], [`signing`], [`wire`], [`operator::desired`] and [`operator::config`] are pure:
 //! they import neither a client nor a socket.
 
 pub mod agent;
@@ -31,6 +31,7 @@ pub mod directory;
 pub mod failover;
 pub mod http;
 pub mod images;
+pub mod journal;
 pub mod metrics;
 pub mod names;
 pub mod operator;

@@ -4,6 +4,9 @@
 #[path = "../../src/wire/mod.rs"]
 pub mod wire;
 
+#[path = "../../src/journal/plain/mod.rs"]
+pub mod journal;
+
 use bytes::BytesMut;
 use std::fmt::Debug;
 use tokio_util::codec::Decoder;

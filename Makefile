@@ -68,7 +68,7 @@ generate:
 
 bench:
 	PROFILE=release cluster/install
-	cargo bench --locked
+	cargo bench --locked --bench mail
 
 deny:
 	cargo deny check

@@ -18,7 +18,7 @@ use crate::{
     world::{DOMAIN, World, parse, unique},
 };
 
-const ROUNDS: usize = 200;
+const ROUNDS: usize = 100;
 const PASSWORD: &str = "a long password of the bench";
 /// Postfix slows a client down after ten errors.
 const ERRORS: usize = 8;

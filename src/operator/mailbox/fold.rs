@@ -144,7 +144,7 @@ impl Controller {
                     self.index.apply_mailbox(&key, fact);
                 }
                 Err(words) => {
-                    self.index.remove_mailbox(&key);
+                    self.index.mailbox_unreadable(&key, &meta);
                     self.tell_malformed(Target::Mailbox(key), &meta, &words);
                 }
             }
@@ -157,7 +157,9 @@ impl Controller {
         if self.malformed.insert(target.clone(), meta.generation) == Some(meta.generation) {
             return;
         }
-        let message = format!("The object cannot be read and is not served: {words}.");
+        let message = format!(
+            "The object cannot be read: {words}. What was read of it before stays in force; what was not is not served, and its mail is kept."
+        );
         let finding = Finding::no("Ready", "Malformed", message);
         let conditions = conditions::merge(&[], &[finding], Some(meta.generation), &Time(Timestamp::now()));
         let word = Word {

@@ -83,7 +83,9 @@ impl Index {
                 && let Some(Entry::Mailbox(entry)) = existing.entries.get(&*address)
             {
                 mailbox.fact.shard = Some(mailbox.fact.shard.unwrap_or(entry.store));
-                if mailbox.password.credential.is_none() {
+                // A predecessor's password opens nothing.
+                let same_owner = entry.uid.is_empty() || *entry.uid == *mailbox.fact.meta.uid;
+                if same_owner && mailbox.password.credential.is_none() {
                     mailbox.password.credential.clone_from(&entry.credential);
                 }
             }

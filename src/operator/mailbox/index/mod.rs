@@ -53,6 +53,8 @@ pub struct Index {
     systems: HashMap<Arc<SystemName>, System>,
     domains: HashMap<Key, DomainFact>,
     mailboxes: HashMap<Key, Mailbox>,
+    /// The uids of Mailboxes that are there and cannot be read.
+    unreadable: HashMap<Key, Box<str>>,
     /// Who claims a domain, and where it is served.
     domain_claims: HashMap<Arc<str>, claims::DomainClaim>,
     /// MailDomains by the system that they name, whether it exists or not.
@@ -149,6 +151,7 @@ impl Index {
 
     /// A Mailbox is there, or changed.
     pub fn apply_mailbox(&mut self, key: &Key, mut fact: MailboxFact) {
+        self.unreadable.remove(key);
         let Some(old) = self.mailboxes.get_mut(key) else { return self.insert_mailbox(key, fact) };
         let same_object = old.fact.meta.same_object(&fact.meta);
         if same_object {
@@ -219,8 +222,20 @@ impl Index {
         self.mailboxes.insert(key.clone(), Mailbox { fact, password: Password::default() });
     }
 
+    /// A Mailbox is there that cannot be read. What was read of it before stays in force; nothing of it is retired.
+    pub fn mailbox_unreadable(&mut self, key: &Key, meta: &Meta) {
+        if self.mailboxes.get(key).is_some_and(|known| !known.fact.meta.same_object(meta)) {
+            self.remove_mailbox(key);
+        }
+        self.unreadable.insert(key.clone(), meta.uid.clone());
+    }
+
     /// A Mailbox is gone.
     pub fn remove_mailbox(&mut self, key: &Key) {
+        let unreadable = self.unreadable.remove(key);
+        if let Some(uid) = unreadable.filter(|_| !self.mailboxes.contains_key(key)) {
+            self.depart_stranded(&uid);
+        }
         self.depart(key);
         self.unlink_mailbox(key);
     }

@@ -142,9 +142,11 @@ impl Index {
 
     /// What is to be recorded of a Mailbox that goes, if it was served.
     pub(super) fn depart(&mut self, key: &Key) {
-        match self.listed_in(key) {
-            Some(name) => self.leave(key, &name, false),
-            None => self.depart_stranded(key),
+        if let Some(name) = self.listed_in(key) {
+            self.leave(key, &name, false);
+        } else if let Some(mailbox) = self.mailboxes.get(key) {
+            let uid = mailbox.fact.meta.uid.clone();
+            self.depart_stranded(&uid);
         }
     }
 
@@ -156,13 +158,11 @@ impl Index {
     }
 
     /// A Mailbox goes that was stranded before.
-    fn depart_stranded(&mut self, key: &Key) {
-        let Some(mailbox) = self.mailboxes.get(key) else { return };
-        let uid = &mailbox.fact.meta.uid;
+    pub(super) fn depart_stranded(&mut self, uid: &str) {
         let recorded = self.systems.iter().find_map(|(name, system)| Some((name, system.records.get(uid)?)));
         if let Some((name, record)) = recorded {
             let record = Retired { in_place: false, ..record.clone() };
-            self.changes.departed.push(Departed { system: name.clone(), uid: uid.clone(), record });
+            self.changes.departed.push(Departed { system: name.clone(), uid: uid.into(), record });
         }
     }
 
@@ -197,6 +197,7 @@ impl Index {
     ) -> Vec<Departed> {
         let present: HashSet<&str> = self.mailboxes.values().map(|mailbox| &*mailbox.fact.meta.uid).collect();
         let recorded = |uid: &str| self.records(name).is_some_and(|records| records.get(uid).is_some());
+        let unreadable: HashSet<&str> = self.unreadable.values().map(|uid| &**uid).collect();
         let gone = entries.iter().filter_map(|(address, entry)| {
             let Entry::Mailbox(entry) = entry else { return None };
             let (namespace, object) = entry.object.split_once('/')?;
@@ -212,7 +213,7 @@ impl Index {
                 name: object.to_owned(),
                 since: 0,
                 until: 0,
-                in_place: false,
+                in_place: unreadable.contains(&*entry.uid),
                 confirmed: false,
                 purge: false,
             };
@@ -239,11 +240,12 @@ impl Index {
         records.filter(|(uid, record)| !self.is_stranded(uid, record)).map(|(uid, _)| uid.into()).collect()
     }
 
-    /// Whether the Mailbox is there whose mail the record is of.
+    /// Whether the Mailbox is there whose mail the record is of, readable or not.
     #[must_use]
     pub fn is_stranded(&self, uid: &str, record: &Retired) -> bool {
         let key: Key = ObjectName::new(&record.namespace, &record.name).into();
-        self.mailboxes.get(&key).is_some_and(|mailbox| *mailbox.fact.meta.uid == *uid)
+        let known = self.mailboxes.get(&key).map(|mailbox| &*mailbox.fact.meta.uid);
+        known.or(self.unreadable.get(&key).map(|uid| &**uid)) == Some(uid)
     }
 
     /// Records mail whose mailbox is gone, or changes what is recorded.

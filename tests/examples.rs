@@ -10,8 +10,10 @@ use std::{collections::BTreeSet, fs, path::Path};
 use harness::TestApi;
 use serde_json::Value;
 
-/// Fields that `full.yaml` only names in a comment: they exclude one that it has.
-const EXCLUDED: &[&str] = &["MailSystem.antivirus.signatureSecret"];
+/// Fields that `full.yaml` only names in a comment: they exclude one that it has, or name what a new system has none of.
+const EXCLUDED: &[&str] = &["MailSystem.antivirus.signatureSecret", "Mailbox.restoreFrom"];
+/// Kinds that nobody writes: the operator makes them.
+const MADE: &[&str] = &["RetiredMailbox"];
 
 fn documents(file: &str) -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
@@ -91,6 +93,9 @@ fn the_full_example_shows_every_field() {
     let mut known = BTreeSet::new();
     for crd in mail_operator::api::crds() {
         let kind = crd.spec.names.kind.clone();
+        if MADE.contains(&kind.as_str()) {
+            continue;
+        }
         let schema = serde_json::to_value(&crd.spec.versions[0].schema).unwrap();
         fields(&schema["openAPIV3Schema"]["properties"]["spec"], &kind, &mut known);
     }

@@ -19,14 +19,14 @@ use crate::{
 /// Records of a world outside, for the cluster's name server.
 const ZONE: &str = r#"
 $ORIGIN mail-test.example.
-@ 60 IN SOA ns hostmaster 2 60 60 60 60
+@ 60 IN SOA ns hostmaster 3 60 60 60 60
 @ 60 IN NS ns
 ns 60 IN A 192.0.2.1
 own 60 IN TXT "v=spf1 ip4:10.0.0.0/8 ip4:172.16.0.0/12 ip4:192.168.0.0/16 ip4:100.64.0.0/10 -all"
 _dmarc.reject 60 IN TXT "v=DMARC1; p=reject"
 reject 60 IN TXT "v=spf1 -all"
 _dmarc.quarantine 60 IN TXT "v=DMARC1; p=quarantine"
-quarantine 60 IN TXT "v=spf1 -all"
+quarantine 60 IN A 192.0.2.1
 "#;
 const SERVER: &str = "mail-test.example:1053 {\n  errors\n  file /etc/coredns-custom/mail-test.zone\n}\n";
 

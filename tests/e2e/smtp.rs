@@ -143,7 +143,8 @@ async fn read_reply(stream: &mut (impl AsyncBufReadExt + Unpin)) -> Result<Reply
 
 /// A message of a few lines.
 pub(crate) fn message(from: &str, to: &str, subject: &str, body: &str) -> String {
-    let date = "Tue, 24 Nov 2026 08:00:00 +0700";
+    // An old one is a sign of spam.
+    let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S +0000");
     format!(
         "From: <{from}>\nTo: <{to}>\nSubject: {subject}\nDate: {date}\nMessage-ID: <{}@client.example.com>\n\n{body}\n",
         crate::world::unique("m")

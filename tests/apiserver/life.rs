@@ -9,7 +9,7 @@ use mail_operator::{
     agent::directory::Replica,
     api::{MailSystem, MailboxState, RetiredMailbox},
     conditions,
-    directory::Refusal,
+    directory::{MailboxEntry, Refusal},
 };
 use serde_json::{Value, json};
 
@@ -169,8 +169,10 @@ async fn when_many_vanish_at_once_their_mail_stays_in_place_until_they_are_back_
     eventually(async || retired(&api).list(&ListParams::default()).await.unwrap().items.len(), |n| *n == 0)
         .await;
     for name in &names {
-        let entry = replica.find(&format!("{name}@x.vn")).unwrap().entry;
-        assert!(entry.refusal.is_none() && entry.credential.is_none());
+        // The directory reaches an agent after it stands in status.
+        let entry = async || replica.find(&format!("{name}@x.vn")).map(|found| found.entry.clone());
+        let in_place = |entry: &MailboxEntry| entry.refusal.is_none() && entry.credential.is_none();
+        let entry = eventually(entry, |entry| entry.as_deref().is_some_and(in_place)).await.unwrap();
         assert_eq!(entry.state, MailboxState::Suspended);
     }
     assert_eq!(replica.find("u3@x.vn").unwrap().entry.uid, uid);

@@ -33,6 +33,8 @@ use crate::{
 
 /// Times that have come are looked for this often.
 const PERIOD: Duration = Duration::from_secs(30);
+/// An object that is there and was not seen yet is looked for again after this long.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// A RetiredMailbox, as far as it decides.
 #[derive(Clone, Debug)]
@@ -325,7 +327,8 @@ fn object(system: &SystemName, uid: &str, record: &Retired) -> RetiredMailbox {
     RetiredMailbox { metadata: ObjectMeta::default(), spec, status: None }
 }
 
-/// Makes the object, beside the MailSystem if its own namespace is gone or going.
+/// Makes the object, beside the MailSystem if its own namespace is gone or going. One that is there already is about to be
+/// seen, or cannot be read: it is not made again at once.
 async fn make(client: &Client, own: &Key, fallback: &Key, object: RetiredMailbox) -> bool {
     for key in [own, fallback] {
         let api: Api<RetiredMailbox> = Api::namespaced(client.clone(), &key.namespace);
@@ -333,7 +336,10 @@ async fn make(client: &Client, own: &Key, fallback: &Key, object: RetiredMailbox
         let object = RetiredMailbox { metadata, ..object.clone() };
         match api.create(&PostParams::default(), &object).await {
             Ok(_) => return true,
-            Err(error) if is_code(&error, 409) => return true,
+            Err(error) if is_code(&error, 409) => {
+                tokio::time::sleep(AGAIN).await;
+                return true;
+            }
             Err(error) => tracing::warn!(object = %key, %error, "a RetiredMailbox cannot be made"),
         }
     }

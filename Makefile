@@ -59,6 +59,7 @@ lint:
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo fmt --check --manifest-path tests/model/Cargo.toml
 	cargo clippy --locked --all-targets --manifest-path tests/model/Cargo.toml -- -D warnings
+	! command -v cargo-deny >/dev/null || cargo deny --locked --offline check licenses bans sources
 	! command -v shellcheck >/dev/null || shellcheck -S warning -x -P cluster -P images cluster/cluster cluster/install cluster/demo images/build images/base .ci/run
 
 generate:

@@ -25,8 +25,8 @@ const ERRORS: usize = 8;
 const PAUSE: Duration = Duration::from_millis(5);
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// Applies mailboxes one after another while `present` others are there, and logs in to each.
-pub(crate) async fn latency(world: &World, present: usize) {
+/// Applies mailboxes one after another, and logs in to each. `among` says what else is there.
+pub(crate) async fn latency(world: &World, among: &str) {
     let secret = unique("bench");
     let password = json!({"metadata": {"name": secret}, "stringData": {"password": PASSWORD}});
     world.apply(parse::<Secret>(password)).await;
@@ -49,7 +49,7 @@ pub(crate) async fn latency(world: &World, present: usize) {
         usable.push(began.elapsed());
         written.push(issues.of(&address).await - began);
     }
-    row(&format!("apply to login, {present} mailboxes present"), &usable.quantiles());
+    row(&format!("apply to login, {among}"), &usable.quantiles());
     row("of these: until the directory with its password is written", &written.quantiles());
     row("of these: until a gateway knows the address", &known.quantiles());
     row("log-ins refused because the other gateway was behind", &format!("{refused} of {ROUNDS}"));

@@ -96,6 +96,15 @@ async fn log_in_to_some(world: &World, prefix: &str, count: usize) {
     row(&format!("first log-in to {LOG_INS} of them while Cyrus makes the others"), &times.quantiles());
 }
 
+/// Waits until the stores have made every mailbox.
+pub(crate) async fn until_made(world: &World) {
+    let began = Instant::now();
+    while pending(world).await > 0 {
+        assert!(began.elapsed() < LIMIT, "the stores do not end");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
 /// How many mailboxes the stores have yet to make. They are usable before: one that somebody needs is made at once.
 async fn pending(world: &World) -> u64 {
     let stores = ListParams::default().labels("app.kubernetes.io/component=store");

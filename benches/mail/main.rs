@@ -32,13 +32,16 @@ fn main() {
     if want("apply") {
         world::run(async |world| {
             bulk::apply_many(world, 100).await;
-            apply::latency(world, 100).await;
+            bulk::until_made(world).await;
+            apply::latency(world, "100 mailboxes present").await;
         });
     }
     if want("bulk") {
         world::run(async |world| {
             bulk::apply_many(world, 10_000).await;
-            apply::latency(world, 10_000).await;
+            apply::latency(world, "10,000 mailboxes served, some of which Cyrus makes beside this").await;
+            bulk::until_made(world).await;
+            apply::latency(world, "10,000 mailboxes present").await;
             operator::restart(world).await;
         });
     }

@@ -32,9 +32,13 @@ pub(crate) async fn restart(world: &World) {
     delete_pods(world).await;
     tokio::time::sleep(WATCHED).await;
     let (writes, after) = (Writes::now(&world.client).await - before, versions(world).await);
-    let changed = after.iter().filter(|(name, version)| objects.get(*name) != Some(*version)).count();
-    let seconds = WATCHED.as_secs();
-    row(&format!("objects changed within {seconds} s of a restart (goal 0)"), &changed.to_string());
+    let changed = after.iter().filter(|(name, version)| objects.get(*name) != Some(*version));
+    let names: Vec<_> = changed.map(|(name, _)| name.as_str()).collect();
+    let (seconds, few) = (WATCHED.as_secs(), names[..names.len().min(20)].join(", "));
+    row(
+        &format!("objects changed within {seconds} s of a restart (goal 0)"),
+        &format!("{} {few}", names.len()),
+    );
     row("requests for it, server-side applies that change nothing", &format!("{} ({writes})", writes.all()));
     row("memory of the operator after it", &memory());
 

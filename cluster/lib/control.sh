@@ -86,3 +86,21 @@ control_plane() {
   spawn control scheduler "$bin/kube-scheduler" --kubeconfig="$pki/scheduler.kubeconfig" --leader-elect=false --secure-port=0
   spawn control volumes "$bin/volumes" --kubeconfig="$pki/admin.kubeconfig" --dir="$root/volumes"
 }
+
+# A registry on the host that the nodes fetch from and whoever sources what it prints can push to, both without TLS.
+registry() {
+  local at=$net.1:5000
+  alive apiserver || die 'no cluster is up'
+  needs=(docker-registry:docker-registry); deps >&2
+  mkdir -p "$root/registries/$at"
+  echo "server = \"http://$at\"" >"$root/registries/$at/hosts.toml"
+  printf '[[registry]]\nlocation = "%s"\ninsecure = true\n' "$at" >"$root/registries/buildah.conf"
+  cat >"$root/registries/registry.yaml" <<Y
+version: 0.1
+storage: {filesystem: {rootdirectory: $root/registries/images}}
+http: {addr: "$at"}
+Y
+  alive registry || spawn control registry docker-registry serve "$root/registries/registry.yaml"
+  until_ok 60 curl -sf "http://$at/v2/"
+  echo "export KUBECONFIG=$KUBECONFIG CONTAINERS_REGISTRIES_CONF=$root/registries/buildah.conf IMAGE_PREFIX=$at/mail-operator"
+}

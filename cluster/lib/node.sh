@@ -54,6 +54,8 @@ state = "$d/state"
  restrict_oom_score_adj = true
  disable_apparmor = true
  netns_mounts_under_state_dir = true
+ [plugins."io.containerd.grpc.v1.cri".registry]
+  config_path = "$root/registries"
  [plugins."io.containerd.grpc.v1.cri".cni]
   bin_dir = "/usr/lib/cni"
   conf_dir = "$d/cni"
@@ -82,7 +84,7 @@ volumePluginDir: $d/plugins
 resolvConf: $root/resolv.conf
 nodeStatusUpdateFrequency: 5s
 evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%, nodefs.inodesFree: 1%}
-imageGCHighThresholdPercent: 100 # there is no registry to fetch an image from again
+imageGCHighThresholdPercent: 100 # a loaded image cannot be fetched again
 Y
 }
 

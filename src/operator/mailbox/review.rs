@@ -188,7 +188,6 @@ impl Controller {
         let now = Instant::now();
         let (mut held, mut partly, mut long) = (Vec::new(), Vec::new(), Vec::new());
         let mut refused = Vec::new();
-        let limit = self.waiting.long();
         for (target, wait) in self.waiting.iter() {
             if let Target::Mailbox(key) = target
                 && wait.number.is_some()
@@ -207,7 +206,7 @@ impl Controller {
                     }
                     Progress::Awaiting => {}
                 }
-            } else if !wait.told && now - wait.since > limit && self.listings.secrets.complete {
+            } else if !wait.told && self.waiting.is_long(wait, now) && self.listings.secrets.complete {
                 long.push(target.clone());
             }
         }

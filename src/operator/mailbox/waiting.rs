@@ -27,6 +27,8 @@ pub struct Wait {
     pub number: Option<u64>,
     /// Whether status says that it waits.
     pub told: bool,
+    /// How many waited with it at first.
+    among: usize,
 }
 
 /// All of them.
@@ -42,7 +44,8 @@ pub struct Waiting {
 impl Waiting {
     /// `target` waits, from now on if it did not already.
     pub fn wait(&mut self, target: Target, now: Instant) {
-        self.objects.entry(target).or_insert(Wait { since: now, number: None, told: false });
+        let among = self.objects.len() + 1;
+        self.objects.entry(target).or_insert(Wait { since: now, number: None, told: false, among });
         self.next.get_or_insert(now + QUICK);
     }
 
@@ -99,10 +102,12 @@ impl Waiting {
         self.next = Some(now + self.pause);
     }
 
-    /// After how long in the queue one is told.
+    /// Whether `wait` lasts so long that status should say so. The last of many has waited long when few are left, so
+    /// those count that were there when it came.
     #[must_use]
-    pub fn long(&self) -> Duration {
-        LONG + EACH * u32::try_from(self.len()).unwrap_or(u32::MAX >> 8)
+    pub fn is_long(&self, wait: &Wait, now: Instant) -> bool {
+        let queue = u32::try_from(wait.among.max(self.len())).unwrap_or(u32::MAX >> 8);
+        now - wait.since > LONG + EACH * queue
     }
 
     /// Everything that waits.
@@ -146,10 +151,18 @@ mod tests {
     #[test]
     fn of_many_that_wait_none_is_told_before_its_turn_may_have_come() {
         let (mut waiting, now) = (Waiting::default(), Instant::now());
-        assert_eq!(waiting.long(), LONG);
-        for n in 0..1000 {
-            waiting.wait(Target::Mailbox(ObjectName::new("n", &n.to_string()).into()), now);
-        }
-        assert_eq!(waiting.long(), LONG + Duration::from_secs(20));
+        let targets: Vec<_> =
+            (0..1000).map(|n| Target::Mailbox(ObjectName::new("n", &n.to_string()).into())).collect();
+        targets.iter().for_each(|target| waiting.wait(target.clone(), now));
+        let is_long = |waiting: &Waiting, n: usize, seconds| {
+            waiting.is_long(&waiting.objects[&targets[n]], now + Duration::from_secs(seconds))
+        };
+        assert!(
+            !is_long(&waiting, 0, 34) && is_long(&waiting, 0, 36),
+            "the first waits with those behind it"
+        );
+        targets[1..999].iter().for_each(|target| waiting.forget(target));
+        assert!(is_long(&waiting, 0, 16), "they are gone");
+        assert!(!is_long(&waiting, 999, 34), "the last waited behind them");
     }
 }

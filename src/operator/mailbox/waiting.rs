@@ -153,7 +153,9 @@ mod tests {
         let (mut waiting, now) = (Waiting::default(), Instant::now());
         let targets: Vec<_> =
             (0..1000).map(|n| Target::Mailbox(ObjectName::new("n", &n.to_string()).into())).collect();
-        targets.iter().for_each(|target| waiting.wait(target.clone(), now));
+        for target in &targets {
+            waiting.wait(target.clone(), now);
+        }
         let is_long = |waiting: &Waiting, n: usize, seconds| {
             waiting.is_long(&waiting.objects[&targets[n]], now + Duration::from_secs(seconds))
         };
@@ -161,7 +163,9 @@ mod tests {
             !is_long(&waiting, 0, 34) && is_long(&waiting, 0, 36),
             "the first waits with those behind it"
         );
-        targets[1..999].iter().for_each(|target| waiting.forget(target));
+        for target in &targets[1..999] {
+            waiting.forget(target);
+        }
         assert!(is_long(&waiting, 0, 16), "they are gone");
         assert!(!is_long(&waiting, 999, 34), "the last waited behind them");
     }

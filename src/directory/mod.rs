@@ -26,13 +26,16 @@ pub const CONTENT: &str = "directory";
 pub const ISSUED: &str = "issued";
 
 /// What concerns the whole system.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Index {
     /// Number of directory shards, a power of two.
     pub shards: u32,
     /// The domains for which mail is accepted, folded and sorted.
     pub domains: Vec<String>,
+    /// The uid of the MailDomain of each domain that one has; the operator's memory.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub holders: BTreeMap<String, String>,
     /// Key of the tokens with which a gateway introduces a client to a store: 64 hexadecimal digits.
     pub token_key: String,
 }

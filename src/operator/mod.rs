@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod config;
 pub mod desired;
 pub mod dns;
+pub mod guarded;
 pub mod mailbox;
 pub mod system;
 

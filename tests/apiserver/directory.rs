@@ -49,7 +49,8 @@ impl Directory {
     }
 
     async fn index(&self, shards: u32, issued: u64) {
-        let index = Index { shards, domains: vec!["x.vn".into()], token_key: "a".repeat(64) };
+        let index =
+            Index { shards, domains: vec!["x.vn".into()], token_key: "a".repeat(64), ..Index::default() };
         self.write(&self.system.directory(), issued, encode_index(&index).unwrap()).await;
     }
 

@@ -27,6 +27,7 @@ use tokio::sync::OnceCell;
 /// The API server of this process, and its kubeconfig.
 struct Server {
     kubeconfig: PathBuf,
+    etcd: u16,
     bin: PathBuf,
     _supervisor: Child,
 }
@@ -68,6 +69,11 @@ impl TestApi {
         let mut config = self.config.clone();
         config.auth_info.impersonate = Some(format!("system:serviceaccount:{namespace}:{name}"));
         Client::try_from(config).unwrap()
+    }
+
+    /// Where the data of this API server is: etcd's port on the loopback.
+    pub fn etcd(&self) -> u16 {
+        self.server.etcd
     }
 
     /// Where programs started by a test find this API.
@@ -112,11 +118,12 @@ async fn start() -> Server {
     for _ in 0..3 {
         let dir = tempfile::tempdir().unwrap().keep();
         let (port, kubeconfig) = write_files(&dir);
-        let mut supervisor = supervise(&bin, &dir, port);
+        let etcd = free_port();
+        let mut supervisor = supervise(&bin, &dir, (port, etcd));
         match ready(&mut supervisor, &kubeconfig).await {
             Ok(client) => {
                 install_crds(client).await;
-                return Server { kubeconfig, bin, _supervisor: supervisor };
+                return Server { kubeconfig, etcd, bin, _supervisor: supervisor };
             }
             Err(error) => said = format!("{error}\n{}", log_tail(&dir)),
         }
@@ -171,13 +178,13 @@ wait
 rm -rf "$DIR"
 "#;
 
-fn supervise(bin: &Path, dir: &Path, port: u16) -> Child {
+fn supervise(bin: &Path, dir: &Path, (port, etcd): (u16, u16)) -> Child {
     Command::new("sh")
         .args(["-c", SUPERVISOR])
         .env("DIR", dir)
         .env("BIN", bin)
         .env("PORT", port.to_string())
-        .env("ETCD", format!("http://127.0.0.1:{}", free_port()))
+        .env("ETCD", format!("http://127.0.0.1:{etcd}"))
         .env("PEER", format!("http://127.0.0.1:{}", free_port()))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

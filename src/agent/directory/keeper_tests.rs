@@ -16,7 +16,10 @@ fn secret(issued: u64, content: Vec<u8>) -> Secret {
 
 fn index(shards: u32, issued: u64, domains: &[&str]) -> Secret {
     let domains = domains.iter().map(ToString::to_string).collect();
-    secret(issued, encode_index(&Index { shards, domains, token_key: "a".repeat(64) }).unwrap())
+    secret(
+        issued,
+        encode_index(&Index { shards, domains, token_key: "a".repeat(64), ..Index::default() }).unwrap(),
+    )
 }
 
 fn mailbox(store: u32) -> Entry {

@@ -25,7 +25,8 @@ pub(crate) fn replica() -> Replica {
 
 /// Offers the entries of [`replica`] to a directory that is not loaded yet.
 pub(crate) fn fill(replica: &Replica) {
-    let index = Index { shards: 1, domains: vec!["x.vn".into()], token_key: "a".repeat(64) };
+    let index =
+        Index { shards: 1, domains: vec!["x.vn".into()], token_key: "a".repeat(64), ..Index::default() };
     assert_eq!(replica.offer_index(1, index), Offer::Taken);
     offer(replica, 1, PASSWORD);
 }

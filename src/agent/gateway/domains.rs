@@ -86,7 +86,7 @@ mod tests {
         assert!(nothing.is_err(), "a changed mailbox is no reason for a reload");
 
         let domains = vec!["x.vn".into(), "y.vn".into()];
-        let _ = replica.offer_index(2, Index { shards: 1, domains, token_key: String::new() });
+        let _ = replica.offer_index(2, Index { shards: 1, domains, ..Index::default() });
         timeout(Duration::from_secs(30), fifo.read_exact(&mut line)).await.unwrap().unwrap();
         assert_eq!(read(), "x.vn OK\ny.vn OK\n");
         task.abort();

@@ -29,7 +29,10 @@ pub(super) fn directory() -> Replica {
     let entries = mailboxes.map(mailbox).into_iter().chain([alias]).collect();
     let replica = Replica::new(SystemName::new("n", "s"));
     let offers = [
-        replica.offer_index(1, Index { shards: 1, domains: vec!["x.vn".into()], token_key: KEY.into() }),
+        replica.offer_index(
+            1,
+            Index { shards: 1, domains: vec!["x.vn".into()], token_key: KEY.into(), ..Index::default() },
+        ),
         replica.offer_shard(1, 0, 1, Shard { entries, ..Shard::default() }),
     ];
     assert_eq!(offers, [Offer::Taken; 2]);

@@ -25,6 +25,7 @@ impl Controller {
         let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.metrics.pending.set(gauge(self.waiting.len()));
         self.metrics.credentials.set(gauge(self.passwords));
+        self.metrics.unreadable.set(gauge(self.unread.len()));
         let counts = self.index.systems().filter(|(_, system)| system.loaded).map(|(name, system)| {
             let vanished = u32::try_from(self.index.vanished(name).len()).unwrap_or(u32::MAX);
             let counts = Counts { mailboxes: system.mailboxes, domains: system.domain_count(), vanished };

@@ -26,6 +26,7 @@ use super::{
     seen,
     statuses::{self, Statuses, Target},
     system_work::SystemWork,
+    unread::Unread,
     waiting::Waiting,
 };
 use crate::{names::SystemName, operator::cluster::events::Events};
@@ -55,8 +56,8 @@ pub(super) struct Controller {
     pub retirements: Retirements,
     pub statuses: Statuses,
     pub listings: Listings,
-    /// Malformed objects of which status was told, with their generation.
-    pub malformed: HashMap<Target, i64>,
+    /// Objects that cannot be read.
+    pub unread: HashMap<Target, Unread>,
     /// When MailDomains are looked at, so that a count that changes often is not written often.
     pub due_domains: HashMap<Key, Instant>,
     /// Look-ups in the DNS.
@@ -86,7 +87,7 @@ impl Controller {
             retirements: Retirements::default(),
             statuses: Statuses::default(),
             listings: Listings::default(),
-            malformed: HashMap::new(),
+            unread: HashMap::new(),
             due_domains: HashMap::new(),
             checks: Checks::default(),
             tasks: JoinSet::new(),

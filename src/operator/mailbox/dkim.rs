@@ -71,6 +71,10 @@ pub fn complete(data: &mut BTreeMap<String, ByteString>, wishes: &Wishes, now: i
     let mut rings = read_rings(data);
     let (mut keys, mut map) = (Keys::default(), String::new());
     for (domain, wish) in wishes {
+        let signs = || signing::signers(data).any(|signer| signer.domain == domain);
+        if wish.hold && !rings.contains_key(domain) && !signs() {
+            continue;
+        }
         let old = rings.remove(domain).unwrap_or_else(|| adopt(data, domain, wish, now));
         let usable =
             |selector: &str| data.get(&file(domain, selector)).is_some_and(|pem| read(&pem.0).is_some());
@@ -163,7 +167,8 @@ mod tests {
 
     fn wishes(domain: &str, selector: &str, seen: Option<&str>) -> Wishes {
         let seen = seen.map(str::to_owned);
-        let wish = Wish { selector: selector.to_owned(), rotate_every: None, dns_check: true, seen };
+        let wish =
+            Wish { selector: selector.to_owned(), rotate_every: None, dns_check: true, seen, hold: false };
         Wishes::from([(domain.to_owned(), wish)])
     }
 

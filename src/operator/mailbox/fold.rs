@@ -2,29 +2,22 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use k8s_openapi::{
-    api::core::v1::{Pod, Secret},
-    apimachinery::pkg::apis::meta::v1::Time,
-    jiff::Timestamp,
-};
-use kube::{
-    core::{DeserializeGuard, PartialObjectMeta},
-    runtime::watcher::Event,
-};
-use serde_json::json;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::{core::PartialObjectMeta, runtime::watcher::Event};
 use tokio::time::Instant;
 
 use super::{
     agents::AgentPod,
     controller::Controller,
-    index::{DomainFact, Key, MailboxFact, Meta, ObjectName, Published, SystemFact},
+    index::{DomainFact, Key, MailboxFact, ObjectName, SystemFact},
     seen::{Change, Listing, Seen},
-    statuses::{Target, Word},
+    statuses::Target,
+    unread::Unread,
 };
 use crate::{
     api::{MailDomain, MailSystem, Mailbox},
-    conditions::{self, Finding},
     names::SystemName,
+    operator::guarded::Guarded,
 };
 
 /// How far each watch is.
@@ -63,20 +56,21 @@ impl Controller {
         }
     }
 
-    fn see_systems(&mut self, event: Event<DeserializeGuard<MailSystem>>) {
+    fn see_systems(&mut self, event: Event<Guarded<MailSystem>>) {
         let index = &self.index;
-        let known = || index.systems().map(|(name, _)| key_of(name)).collect();
+        let known = || index.system_names().iter().map(|name| key_of(name)).collect();
         for change in self.listings.systems.fold(event, known) {
             match change {
-                Change::Set(key, DeserializeGuard(Ok(object))) => {
+                Change::Set(key, Guarded(Ok(object))) => {
                     let name = Arc::new(SystemName::new(&*key.namespace, &*key.name));
                     if self.index.apply_system(&name, SystemFact::from(&object)) {
                         self.systems.remove(&name);
                     }
                 }
                 // Its own controller tells the user; what it serves stays as it is.
-                Change::Set(key, DeserializeGuard(Err(error))) => {
-                    tracing::warn!(system = %key, %error, "a malformed MailSystem is left as it was");
+                Change::Set(key, Guarded(Err(unreadable))) => {
+                    tracing::warn!(system = %key, error = %unreadable, "a MailSystem that cannot be read is left as it was");
+                    self.index.system_unreadable(&Arc::new(SystemName::new(&*key.namespace, &*key.name)));
                 }
                 Change::Gone(key) => {
                     let name = Arc::new(SystemName::new(&*key.namespace, &*key.name));
@@ -87,20 +81,20 @@ impl Controller {
         }
     }
 
-    fn see_domains(&mut self, event: Event<DeserializeGuard<MailDomain>>) {
+    fn see_domains(&mut self, event: Event<Guarded<MailDomain>>) {
         let index = &self.index;
-        let known = || index.domains().map(|(key, _)| key.clone()).collect();
+        let known = || index.domain_keys();
         for change in self.listings.domains.fold(event, known) {
             match change {
-                Change::Set(key, DeserializeGuard(Ok(object))) => {
+                Change::Set(key, Guarded(Ok(object))) => {
                     self.leave_domain(&key, Some(&object));
-                    self.malformed.remove(&Target::Domain(key.clone()));
+                    self.unread.remove(&Target::Domain(key.clone()));
                     self.index.apply_domain(&key, DomainFact::from(&object));
                 }
-                Change::Set(key, DeserializeGuard(Err(invalid))) => {
-                    self.index.remove_domain(&key);
-                    let meta = Meta::of(&DeserializeGuard::<MailDomain>(Err(invalid.clone())));
-                    self.tell_malformed(Target::Domain(key), &meta, &invalid.error);
+                Change::Set(key, Guarded(Err(unreadable))) => {
+                    let unread = Unread::from(unreadable);
+                    self.index.domain_unreadable(&key, &unread.meta);
+                    self.unread.insert(Target::Domain(key), unread);
                 }
                 Change::Gone(key) => {
                     self.leave_domain(&key, None);
@@ -121,9 +115,9 @@ impl Controller {
         }
     }
 
-    fn see_mailboxes(&mut self, event: Event<DeserializeGuard<Mailbox>>) {
+    fn see_mailboxes(&mut self, event: Event<Guarded<Mailbox>>) {
         let index = &self.index;
-        let known = || index.mailboxes().map(|(key, _)| key.clone()).collect();
+        let known = || index.mailbox_keys();
         for change in self.listings.mailboxes.fold(event, known) {
             let (key, object) = match change {
                 Change::Set(key, object) => (key, object),
@@ -133,46 +127,24 @@ impl Controller {
                     continue;
                 }
             };
-            let meta = Meta::of(&object);
-            let fact = match object.0 {
-                Ok(object) => MailboxFact::try_from(&object).map_err(|error| error.to_string()),
-                Err(invalid) => Err(invalid.error),
-            };
+            let fact = object.0.map_err(Unread::from).and_then(|object| {
+                MailboxFact::try_from(&object).map_err(|error| Unread::address(&object, &error))
+            });
             match fact {
                 Ok(fact) => {
-                    self.malformed.remove(&Target::Mailbox(key.clone()));
+                    self.unread.remove(&Target::Mailbox(key.clone()));
                     self.index.apply_mailbox(&key, fact);
                 }
-                Err(words) => {
-                    self.index.mailbox_unreadable(&key, &meta);
-                    self.tell_malformed(Target::Mailbox(key), &meta, &words);
+                Err(unread) => {
+                    self.index.mailbox_unreadable(&key, &unread.meta);
+                    self.unread.insert(Target::Mailbox(key), unread);
                 }
             }
         }
     }
 
-    /// Says once for each generation that an object cannot be read.
-    fn tell_malformed(&mut self, target: Target, meta: &Meta, words: &str) {
-        self.waiting.forget(&target);
-        if self.malformed.insert(target.clone(), meta.generation) == Some(meta.generation) {
-            return;
-        }
-        let message = format!(
-            "The object cannot be read: {words}. What was read of it before stays in force; what was not is not served, and its mail is kept."
-        );
-        let finding = Finding::no("Ready", "Malformed", message);
-        let conditions = conditions::merge(&[], &[finding], Some(meta.generation), &Time(Timestamp::now()));
-        let word = Word {
-            uid: meta.uid.to_string(),
-            status: json!({ "observedGeneration": meta.generation, "conditions": conditions }),
-            published: Published::default(),
-            trouble: conditions,
-        };
-        self.statuses.push(target, word);
-    }
-
     fn forget(&mut self, target: &Target) {
-        self.malformed.remove(target);
+        self.unread.remove(target);
         self.waiting.forget(target);
         self.statuses.forget(target);
         if let Target::Domain(key) = target {

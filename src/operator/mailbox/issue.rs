@@ -96,7 +96,8 @@ impl Issue {
             issued.role = Some(count);
         }
         let domains = std::mem::take(&mut self.compiled.domains);
-        let index = Index { shards: count, domains, token_key: issued.token_key.clone() };
+        let holders = std::mem::take(&mut self.compiled.holders);
+        let index = Index { shards: count, domains, holders, token_key: issued.token_key.clone() };
         let bytes = directory::encode_index(&index);
         let bytes = bytes.map_err(|error| IssueError::Format(self.system.clone(), error))?;
         self.write(vec![(self.system.directory(), bytes)], number, issued).await?;

@@ -87,7 +87,7 @@ fn read(system: &SystemName, secrets: &[Secret]) -> Loaded {
         entries.extend(shard.entries);
         retired.extend(shard.retired);
     }
-    loaded.existing = Some(Existing { shards: index.shards, entries, retired });
+    loaded.existing = Some(Existing { shards: index.shards, entries, holders: index.holders, retired });
     loaded
 }
 

@@ -26,6 +26,8 @@ pub struct Metrics {
     pub pending: Gauge,
     /// Passwords that wait to be hashed or made.
     pub credentials: Gauge,
+    /// MailDomains, Mailboxes and RetiredMailboxes that cannot be read.
+    pub unreadable: Gauge,
     /// Writes to the API.
     pub writes: Family<Write, Counter>,
     /// RetiredMailboxes whose mail was deleted.
@@ -43,6 +45,7 @@ impl Metrics {
             largest_shard: Gauge::default(),
             pending: Gauge::default(),
             credentials: Gauge::default(),
+            unreadable: Gauge::default(),
             writes: Family::default(),
             purged: Counter::default(),
             latency: Histogram::new([0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 15.0, 60.0]),
@@ -56,6 +59,7 @@ impl Metrics {
         );
         to.register("pending", "Mailboxes and domains that wait for agents", metrics.pending.clone());
         to.register("credentials_pending", "Passwords being made or hashed", metrics.credentials.clone());
+        to.register("unreadable", "Objects that cannot be read", metrics.unreadable.clone());
         to.register("writes", "Writes to the API by kind and result", metrics.writes.clone());
         to.register("purged", "Retired mailboxes whose mail was deleted", metrics.purged.clone());
         to.register("latency_seconds", "From the first event to the issue", metrics.latency.clone());

@@ -38,6 +38,7 @@ mod signing;
 mod status;
 mod statuses;
 mod system_work;
+mod unread;
 mod waiting;
 
 pub use census::{Census, Counts};

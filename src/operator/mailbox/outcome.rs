@@ -139,10 +139,7 @@ impl Controller {
         self.metrics.wrote("status", result);
         match (written, target) {
             (Written::Done, Target::Mailbox(key)) => self.index.published(key, &word.uid, word.published),
-            (Written::Failed, _) => {
-                self.malformed.remove(target);
-                self.again(target.clone());
-            }
+            (Written::Failed, _) => self.again(target.clone()),
             _ => {}
         }
     }
@@ -161,7 +158,10 @@ impl Controller {
             Target::Domain(key) => {
                 self.due_domains.insert(key.clone(), Instant::now());
             }
-            Target::Retired(_) => self.retirements.changed = true,
+            Target::Retired(_) => {
+                self.say_unread(target);
+                self.retirements.changed = true;
+            }
         }
     }
 }

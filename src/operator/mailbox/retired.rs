@@ -10,7 +10,6 @@ use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, ObjectMeta, PostParams},
-    core::DeserializeGuard,
     runtime::watcher::Event,
 };
 use tokio::time::{Duration, Instant};
@@ -29,6 +28,7 @@ use crate::{
     conditions::{self, Finding},
     directory::{self, Keeping, Retired},
     names::{PURGE, SystemName},
+    operator::guarded::Guarded,
 };
 
 /// Times that have come are looked for this often.
@@ -89,16 +89,21 @@ impl Retirements {
 }
 
 impl Controller {
-    pub(super) fn see_retired(&mut self, event: Event<DeserializeGuard<RetiredMailbox>>) {
+    pub(super) fn see_retired(&mut self, event: Event<Guarded<RetiredMailbox>>) {
         let retirements = &self.retirements;
         for change in self.listings.retired.fold(event, || retirements.keys()) {
             match change {
-                Change::Set(key, DeserializeGuard(Ok(object))) => {
+                Change::Set(key, Guarded(Ok(object))) => {
+                    self.unread.remove(&Target::Retired(key.clone()));
                     self.retirements.objects.insert(key, RetiredFact::from(&object));
                 }
                 // It is a view: what it stands for is recorded elsewhere.
-                Change::Set(_, DeserializeGuard(Err(_))) => {}
+                Change::Set(key, Guarded(Err(unreadable))) => {
+                    self.unread.insert(Target::Retired(key.clone()), unreadable.into());
+                    self.say_unread(&Target::Retired(key));
+                }
                 Change::Gone(key) => {
+                    self.unread.remove(&Target::Retired(key.clone()));
                     self.retirements.objects.remove(&key);
                     self.retirements.under_way.remove(&key);
                 }
@@ -161,7 +166,7 @@ impl Controller {
             }
         }
         self.retirements.owners = owners;
-        let loaded = self.index.systems().all(|(_, system)| system.loaded);
+        let loaded = !self.index.has_unknown_systems() && self.index.systems().all(|(_, it)| it.loaded);
         let stray = |key: &&Key| {
             !self.retirements.owners.contains_key(*key) && !self.retirements.under_way.contains(*key)
         };
@@ -201,6 +206,11 @@ impl Controller {
         let is_of = |key: &&Key| self.retirements.objects.get(*key).is_some_and(|fact| *fact.uid == *uid);
         let shown = [&own, &fallback].into_iter().find(is_of);
         let Some(key) = shown.cloned() else {
+            // One that cannot be read stands for something.
+            let unread = |key: &&Key| self.unread.contains_key(&Target::Retired((*key).clone()));
+            if let Some(key) = [&own, &fallback].into_iter().find(unread) {
+                return key.clone();
+            }
             // Somebody else's work under this name: it stands for nothing.
             if self.retirements.objects.contains_key(&own) && !self.retirements.under_way.contains(&own) {
                 self.unshow(own.clone());

@@ -28,6 +28,9 @@ impl Controller {
     /// Looks at a Mailbox that changed.
     pub(super) fn review_mailbox(&mut self, key: &Key) {
         let target = Target::Mailbox(key.clone());
+        if self.say_unread(&target) {
+            return;
+        }
         let (Some(mailbox), Some(verdict)) = (self.index.mailbox(key), self.index.verdict(key)) else {
             return self.waiting.forget(&target);
         };
@@ -87,6 +90,9 @@ impl Controller {
         for key in due {
             self.due_domains.remove(&key);
             let target = Target::Domain(key.clone());
+            if self.say_unread(&target) {
+                continue;
+            }
             if !self.statuses.is_idle(&target) || self.is_making_key(&key) {
                 self.due_domains.insert(key, now + SELDOM / 4);
                 continue;

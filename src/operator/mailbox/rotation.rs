@@ -48,6 +48,8 @@ pub struct Wish {
     pub dns_check: bool,
     /// The selector of a next key whose record was seen.
     pub seen: Option<String>,
+    /// Whether all stays as it is: what is wanted cannot be read.
+    pub hold: bool,
 }
 
 impl Ring {
@@ -68,6 +70,9 @@ impl Ring {
     #[must_use]
     pub fn turn(&self, wish: &Wish, usable: impl Fn(&str) -> bool, now: i64) -> Self {
         let mut ring = self.clone();
+        if wish.hold {
+            return ring;
+        }
         ring.former.retain(|key| key.at > now);
         let old = wish.rotate_every.is_some_and(|age| now - ring.signing.at >= age);
         if ring.signing.base == wish.selector && !old {
@@ -97,6 +102,9 @@ impl Ring {
     /// When [`Self::turn`] may come to something else though nothing was seen.
     #[must_use]
     pub fn due(&self, wish: &Wish) -> Option<i64> {
+        if wish.hold {
+            return None;
+        }
         let former = self.former.iter().map(|key| key.at).min();
         let over = self.next.as_ref().filter(|_| !wish.dns_check).map(|next| next.at + WITHOUT_CHECK);
         let old = wish.rotate_every.filter(|_| self.next.is_none()).map(|age| self.signing.at + age);
@@ -124,7 +132,13 @@ mod tests {
     const NOW: i64 = 1_795_564_800; // 2026-11-25
 
     fn wish(selector: &str) -> Wish {
-        Wish { selector: selector.into(), rotate_every: Some(90 * DAY), dns_check: true, seen: None }
+        Wish {
+            selector: selector.into(),
+            rotate_every: Some(90 * DAY),
+            dns_check: true,
+            seen: None,
+            hold: false,
+        }
     }
 
     /// The ring as `signing > next | former`.

@@ -46,7 +46,10 @@ impl Controller {
         if let Some(name) = secret.name.strip_suffix(GENERATED) {
             let key = Arc::new(ObjectName::new(&secret.namespace, name));
             users.extend(
-                self.index.mailbox(&key).filter(|mailbox| mailbox.fact.secret.is_none()).map(|_| key),
+                self.index
+                    .mailbox(&key)
+                    .filter(|it| it.fact.secret.is_none() && it.held.is_none())
+                    .map(|_| key),
             );
         }
         users

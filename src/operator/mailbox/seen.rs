@@ -10,7 +10,7 @@ use futures::{
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{
     Api, Client, Resource,
-    core::{DeserializeGuard, NamespaceResourceScope, PartialObjectMeta},
+    core::{NamespaceResourceScope, PartialObjectMeta},
     runtime::{
         WatchStreamExt,
         watcher::{self, Config, Event, watcher},
@@ -22,19 +22,22 @@ use super::{
     index::{Key, ObjectName},
     issue::SECRET_TYPE,
 };
-use crate::api::{MailDomain, MailSystem, Mailbox, RetiredMailbox};
+use crate::{
+    api::{MailDomain, MailSystem, Mailbox, RetiredMailbox},
+    operator::guarded::Guarded,
+};
 
 /// An event of one of the watches. Pods and Secrets are large; they live for a moment, and boxing each would cost more.
 #[allow(clippy::large_enum_variant)]
 pub enum Seen {
     /// Of a MailSystem.
-    System(Event<DeserializeGuard<MailSystem>>),
+    System(Event<Guarded<MailSystem>>),
     /// Of a MailDomain.
-    Domain(Event<DeserializeGuard<MailDomain>>),
+    Domain(Event<Guarded<MailDomain>>),
     /// Of a Mailbox.
-    Mailbox(Event<DeserializeGuard<Mailbox>>),
+    Mailbox(Event<Guarded<Mailbox>>),
     /// Of a RetiredMailbox.
-    Retired(Event<DeserializeGuard<RetiredMailbox>>),
+    Retired(Event<Guarded<RetiredMailbox>>),
     /// Of a Secret that may hold a password.
     Secret(Event<Secret>),
     /// Of a pod with an agent.

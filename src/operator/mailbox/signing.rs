@@ -70,6 +70,7 @@ impl Controller {
             rotate_every: fact.rotate_every,
             dns_check: fact.dns_check,
             seen: seen.map(|next| next.selector.clone()),
+            hold: self.index.is_domain_unreadable(key),
         }
     }
 

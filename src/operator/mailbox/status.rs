@@ -237,6 +237,7 @@ pub(super) fn obstacle_reason(obstacle: &Obstacle) -> &'static str {
     match obstacle {
         Obstacle::DomainNotFound => "DomainNotFound",
         Obstacle::SystemNotFound(_) => "SystemNotFound",
+        Obstacle::SystemUnreadable(_) => "SystemUnreadable",
         Obstacle::SystemNotAllowed(_) => "SystemNotAllowed",
         Obstacle::DomainConflict(_) => "DomainConflict",
     }
@@ -248,6 +249,9 @@ pub(super) fn obstacle_message(obstacle: &Obstacle, key: &Key) -> String {
             format!("No MailDomain in namespace {} has the domain of the address. Create one.", key.namespace)
         }
         Obstacle::SystemNotFound(system) => format!("There is no MailSystem {system}. Create it."),
+        Obstacle::SystemUnreadable(system) => format!(
+            "MailSystem {system} cannot be read: its conditions name the field. What its agents have goes on being served; changes wait."
+        ),
         Obstacle::SystemNotAllowed(system) => {
             format!("MailSystem {system} does not list namespace {} in spec.tenantNamespaces.", key.namespace)
         }

@@ -18,7 +18,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
-    core::{DeserializeGuard, PartialObjectMeta},
+    core::PartialObjectMeta,
     runtime::{
         controller::{Config, Controller},
         reflector::{ObjectRef, Store},
@@ -36,7 +36,7 @@ use super::{
 use crate::{
     api::MailSystem,
     names,
-    operator::{desired::secrets::INTERNAL_TYPE, mailbox::Census},
+    operator::{desired::secrets::INTERNAL_TYPE, guarded::Guarded, mailbox::Census},
 };
 
 /// How many systems are reconciled at a time.
@@ -46,7 +46,7 @@ const DEBOUNCE: Duration = Duration::from_millis(100);
 /// Counts of mailboxes reach status this late, so that a thousand new ones are a few writes.
 const CENSUS_PAUSE: Duration = Duration::from_secs(1);
 
-type System = DeserializeGuard<MailSystem>;
+type System = Guarded<MailSystem>;
 
 /// Pauses after a watch failed. All watches of a controller share them, and none is heard during one: after a restart of
 /// the API server each watch fails once, and with kube's own pauses (up to 30 s) nothing was reconciled for five minutes.

@@ -9,7 +9,7 @@ use aws_lc_rs::rand;
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::{
     Resource,
-    core::{DeserializeGuard, PartialObjectMeta, PartialObjectMetaExt, error_boundary::InvalidObject},
+    core::{PartialObjectMeta, PartialObjectMetaExt},
     runtime::controller::Action,
 };
 
@@ -30,6 +30,7 @@ use crate::{
             status as write,
         },
         desired::{Desired, desired},
+        guarded::{Guarded, Unreadable},
     },
 };
 
@@ -42,7 +43,7 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
 /// Reconciles one object, be it readable or not.
 pub async fn reconcile(
-    object: Arc<DeserializeGuard<MailSystem>>,
+    object: Arc<Guarded<MailSystem>>,
     context: Arc<Context>,
 ) -> Result<Action, ReconcileError> {
     let started = Instant::now();
@@ -61,11 +62,7 @@ pub async fn reconcile(
 
 /// After an error: a pause that doubles with each one.
 #[allow(clippy::needless_pass_by_value, reason = "the controller calls it so")]
-pub fn pause(
-    object: Arc<DeserializeGuard<MailSystem>>,
-    error: &ReconcileError,
-    context: Arc<Context>,
-) -> Action {
+pub fn pause(object: Arc<Guarded<MailSystem>>, error: &ReconcileError, context: Arc<Context>) -> Action {
     let name = name(&*object);
     let count = context.note(&name, true);
     tracing::warn!(system = %name, %error, count, "reconciling failed");
@@ -165,16 +162,16 @@ async fn observe(
 }
 
 /// Tells an object that cannot be read what is wrong with it.
-async fn report(invalid: &InvalidObject, context: &Context) -> Result<Action, ReconcileError> {
+async fn report(invalid: &Unreadable, context: &Context) -> Result<Action, ReconcileError> {
     let object: PartialObjectMeta<MailSystem> = invalid.metadata.clone().into_request_partial();
     let name = name(&object);
     let (client, generation) = (&context.client, invalid.metadata.generation);
     let old =
         write::conditions_of(client, &name.namespace, &name.name).await.map_err(ReconcileError::Status)?;
     let Some(old) = old else { return Ok(Action::await_change()) };
-    let new = status::unreadable(&old, &invalid.error, generation, &now());
+    let new = status::unreadable(&old, &invalid.to_string(), generation, &now());
     if new != old {
-        tracing::warn!(system = %name, error = invalid.error, "a MailSystem cannot be read");
+        tracing::warn!(system = %name, error = %invalid, "a MailSystem cannot be read");
         write::write_conditions(client, &name.namespace, &name.name, (generation, &new))
             .await
             .map_err(ReconcileError::Status)?;

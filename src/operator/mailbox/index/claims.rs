@@ -144,7 +144,9 @@ impl Index {
     /// The oldest claimant in each system whose claim counts: its own domain and that of the address belong there.
     fn decide(&self, address: &Arc<str>) -> Vec<Winner> {
         let mut winners: Vec<Winner> = Vec::new();
-        for key in self.claims.get(address).into_iter().flat_map(|claim| &claim.by) {
+        let by = || self.claims.get(address).into_iter().flat_map(|claim| &claim.by);
+        let (keeping, others): (Vec<&Key>, Vec<&Key>) = by().partition(|key| self.keeps(key, address));
+        for key in keeping.into_iter().chain(others) {
             let Some(mailbox) = self.mailboxes.get(key) else { continue };
             let own = mailbox.fact.address == *address;
             let Ok(system) = self.placement(&key.namespace, domain_of(&mailbox.fact.address)) else {

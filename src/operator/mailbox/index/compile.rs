@@ -24,6 +24,8 @@ pub struct Existing {
     pub shards: u32,
     /// Its entries.
     pub entries: HashMap<String, Entry>,
+    /// The uids of MailDomains by domain.
+    pub holders: std::collections::BTreeMap<String, String>,
     /// Mail whose mailbox is gone, by uid.
     pub retired: std::collections::BTreeMap<String, Retired>,
 }
@@ -35,6 +37,8 @@ pub struct Compiled {
     pub count: u32,
     /// Served domains, sorted.
     pub domains: Vec<String>,
+    /// The uid of the MailDomain of each that has one.
+    pub holders: std::collections::BTreeMap<String, String>,
     /// The shards that may have changed, by number.
     pub shards: Vec<(u32, Shard)>,
 }
@@ -66,11 +70,12 @@ impl Index {
 
     /// The directory that a system had, if any. What it says of a mailbox's shard and password is kept.
     pub fn load(&mut self, name: &SystemName, existing: Option<Existing>) {
+        let existing = existing.unwrap_or_default();
+        self.revive(name, &existing);
         self.settle_domains();
         self.settle_addresses();
         let Some(system) = self.systems.get_mut(name) else { return };
         system.loaded = true;
-        let existing = existing.unwrap_or_default();
         for (uid, record) in &existing.retired {
             system.records.insert(uid, record.clone());
         }
@@ -130,7 +135,18 @@ impl Index {
             content.entries.extend(entries);
             (shard, content)
         });
-        Some(Compiled { count: system.count(), domains: system.all_domains(), shards: shards.collect() })
+        let (shards, holders) = (shards.collect(), self.holders(name));
+        Some(Compiled { count, domains: system.all_domains(), holders, shards })
+    }
+
+    /// The uids of the MailDomains that a system serves, by domain.
+    fn holders(&self, name: &SystemName) -> std::collections::BTreeMap<String, String> {
+        let domains = self.systems.get(name).into_iter().flat_map(|system| &system.domains);
+        let held = domains.filter_map(|domain| {
+            let (_, key) = self.domain_claims.get(domain)?.listed.iter().find(|(by, _)| **by == *name)?;
+            Some((domain.to_string(), self.domains.get(key)?.meta.uid.to_string()))
+        });
+        held.collect()
     }
 
     /// Whether a system's directory changed since this was last asked.
@@ -154,6 +170,9 @@ impl Index {
             let (uid, record) = system.records.in_place(address)?;
             Some(Entry::Mailbox(entry_in_place(uid, record)))
         };
+        if let Some(entry) = mailbox.held.as_ref().filter(|_| winner.own) {
+            return Some(Entry::Mailbox((**entry).clone()));
+        }
         if !winner.own {
             return in_place().or_else(|| Some(Entry::Alias(mailbox.fact.address.to_string())));
         }

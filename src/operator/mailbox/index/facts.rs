@@ -251,6 +251,8 @@ pub struct Mailbox {
     pub fact: MailboxFact,
     /// Its password.
     pub password: super::login::Password,
+    /// Its entry in the directory that was found, if the object cannot be read and nothing else is known of it.
+    pub held: Option<Box<directory::MailboxEntry>>,
 }
 
 /// A status in the API, in as few bytes as tell whether another one differs and since when it is what it is.

@@ -53,6 +53,11 @@ pub struct Password {
 }
 
 impl Password {
+    /// One whose hash is all that is known.
+    pub(super) fn known(credential: Option<Credential>) -> Self {
+        Self { credential, login: Login::Known, print: None }
+    }
+
     /// Takes the version `source` of the Secret. Whether it must be hashed: not if it is hashed or being hashed, and not
     /// if only its labels differ from what was hashed.
     fn see(&mut self, source: &str, print: Option<Print>) -> bool {
@@ -136,7 +141,7 @@ impl Index {
         let in_hand = |login: &Login| {
             matches!(login, Login::Asked | Login::Problem(LoginProblem::NotFound | LoginProblem::Refused(_)))
         };
-        if self.mailboxes.get(key).is_some_and(|mailbox| !in_hand(&mailbox.password.login)) {
+        if self.mailboxes.get(key).is_some_and(|it| it.held.is_none() && !in_hand(&it.password.login)) {
             self.changes.mailboxes.insert(key.clone());
             self.login_unknown(key);
         }

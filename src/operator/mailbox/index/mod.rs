@@ -15,6 +15,7 @@ mod placement;
 mod retirement;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 mod verdict;
 
 pub use compile::{Compiled, Existing};
@@ -53,8 +54,8 @@ pub struct Index {
     systems: HashMap<Arc<SystemName>, System>,
     domains: HashMap<Key, DomainFact>,
     mailboxes: HashMap<Key, Mailbox>,
-    /// The uids of Mailboxes that are there and cannot be read.
-    unreadable: HashMap<Key, Box<str>>,
+    /// Objects that are there and cannot be read.
+    unreadable: unreadable::Unreadable,
     /// Who claims a domain, and where it is served.
     domain_claims: HashMap<Arc<str>, claims::DomainClaim>,
     /// MailDomains by the system that they name, whether it exists or not.
@@ -77,6 +78,7 @@ pub struct Index {
 impl Index {
     /// A MailSystem is there, or changed. True if it is new: its directory must be loaded before it is compiled.
     pub fn apply_system(&mut self, name: &Arc<SystemName>, fact: SystemFact) -> bool {
+        self.unreadable.systems.remove(name);
         let old = self.systems.get_mut(name).map(|system| std::mem::replace(&mut system.fact, fact.clone()));
         match old {
             Some(old) if old == fact => false,
@@ -103,14 +105,15 @@ impl Index {
 
     /// A MailSystem is gone, and with it its directory.
     pub fn remove_system(&mut self, name: &Arc<SystemName>) {
-        if self.systems.remove(name).is_some() {
+        if self.unreadable.systems.remove(name) | self.systems.remove(name).is_some() {
             self.touch_domains_of(name);
         }
     }
 
     /// A MailDomain is there, or changed.
     pub fn apply_domain(&mut self, key: &Key, fact: DomainFact) {
-        if self.domains.get(key) == Some(&fact) {
+        let mended = self.unreadable.domains.remove(key).is_some();
+        if self.domains.get(key) == Some(&fact) && !mended {
             return;
         }
         self.changes.domains.insert(key.clone());
@@ -122,6 +125,11 @@ impl Index {
             return;
         }
         self.remove_domain(key);
+        self.insert_domain(key, fact);
+    }
+
+    fn insert_domain(&mut self, key: &Key, fact: DomainFact) {
+        self.changes.domains.insert(key.clone());
         self.dirty_domains.insert(fact.domain.clone());
         self.domains_of.entry(fact.system.clone()).or_default().insert(key.clone());
         let (domain, age) = (fact.domain.clone(), (fact.meta.created, key));
@@ -135,6 +143,7 @@ impl Index {
 
     /// A MailDomain is gone.
     pub fn remove_domain(&mut self, key: &Key) {
+        self.unreadable.domains.remove(key);
         let Some(old) = self.domains.remove(key) else { return };
         if let Some(claim) = self.domain_claims.get_mut(&old.domain) {
             claim.by.retain(|other| other != key);
@@ -151,14 +160,14 @@ impl Index {
 
     /// A Mailbox is there, or changed.
     pub fn apply_mailbox(&mut self, key: &Key, mut fact: MailboxFact) {
-        self.unreadable.remove(key);
+        let mended = self.mend_mailbox(key);
         let Some(old) = self.mailboxes.get_mut(key) else { return self.insert_mailbox(key, fact) };
         let same_object = old.fact.meta.same_object(&fact.meta);
         if same_object {
             // The shard is chosen before it stands in status.
             fact.shard = old.fact.shard.or(fact.shard);
         }
-        if old.fact == fact {
+        if old.fact == fact && !mended {
             return;
         }
         self.changes.mailboxes.insert(key.clone());
@@ -170,7 +179,7 @@ impl Index {
                 let restored = fact.restored_from.clone();
                 (fact.state, fact.refusal.clone(), fact.quota, fact.shard, fact.adopt, restored)
             };
-            let content = content(&old.fact) != content(&fact);
+            let content = mended || content(&old.fact) != content(&fact);
             old.fact = fact;
             if content {
                 self.touch_content(key);
@@ -219,22 +228,14 @@ impl Index {
             });
             keys.insert(at, key.clone());
         }
-        self.mailboxes.insert(key.clone(), Mailbox { fact, password: Password::default() });
-    }
-
-    /// A Mailbox is there that cannot be read. What was read of it before stays in force; nothing of it is retired.
-    pub fn mailbox_unreadable(&mut self, key: &Key, meta: &Meta) {
-        if self.mailboxes.get(key).is_some_and(|known| !known.fact.meta.same_object(meta)) {
-            self.remove_mailbox(key);
-        }
-        self.unreadable.insert(key.clone(), meta.uid.clone());
+        self.mailboxes.insert(key.clone(), Mailbox { fact, password: Password::default(), held: None });
     }
 
     /// A Mailbox is gone.
     pub fn remove_mailbox(&mut self, key: &Key) {
-        let unreadable = self.unreadable.remove(key);
-        if let Some(uid) = unreadable.filter(|_| !self.mailboxes.contains_key(key)) {
-            self.depart_stranded(&uid);
+        let unreadable = self.unreadable.mailboxes.remove(key);
+        if let Some(meta) = unreadable.filter(|_| !self.mailboxes.contains_key(key)) {
+            self.depart_stranded(&meta.uid);
         }
         self.depart(key);
         self.unlink_mailbox(key);

@@ -12,6 +12,8 @@ pub enum Obstacle {
     DomainNotFound,
     /// The MailSystem does not exist.
     SystemNotFound(Arc<SystemName>),
+    /// The MailSystem cannot be read, and was not since the operator started.
+    SystemUnreadable(Arc<SystemName>),
     /// The MailSystem does not list the namespace among its tenants.
     SystemNotAllowed(Arc<SystemName>),
     /// An older MailDomain of the same system has the domain.
@@ -58,7 +60,13 @@ impl Index {
 
     fn admitted(&self, key: &Key, fact: &DomainFact) -> Result<(), Obstacle> {
         let Some(System { fact: system, .. }) = self.systems.get(&fact.system) else {
-            return Err(Obstacle::SystemNotFound(fact.system.clone()));
+            let name = fact.system.clone();
+            let there = self.unreadable.systems.contains(&name);
+            return Err(if there {
+                Obstacle::SystemUnreadable(name)
+            } else {
+                Obstacle::SystemNotFound(name)
+            });
         };
         if *key.namespace == *fact.system.namespace || admits(system, &key.namespace) {
             Ok(())

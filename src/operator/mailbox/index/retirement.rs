@@ -170,7 +170,9 @@ impl Index {
         let Some(mailbox) = self.mailboxes.get(key) else { return };
         let Some(system) = self.systems.get(name).filter(|system| system.loaded) else { return };
         // Who was kept out of the address never had mail.
-        if !matches!(self.estate_in(key, mailbox, system), Estate::Own | Estate::Heir(_)) {
+        if mailbox.is_held_unsettled()
+            || !matches!(self.estate_in(key, mailbox, system), Estate::Own | Estate::Heir(_))
+        {
             return;
         }
         let fact = &mailbox.fact;
@@ -195,14 +197,18 @@ impl Index {
         name: &SystemName,
         entries: &HashMap<String, Entry>,
     ) -> Vec<Departed> {
-        let present: HashSet<&str> = self.mailboxes.values().map(|mailbox| &*mailbox.fact.meta.uid).collect();
+        let present: HashMap<&str, &Key> =
+            self.mailboxes.iter().map(|(key, mailbox)| (&*mailbox.fact.meta.uid, key)).collect();
+        let served = |uid: &str| {
+            present.get(uid).is_some_and(|key| self.listed_in(key).is_some_and(|listed| *listed == *name))
+        };
         let recorded = |uid: &str| self.records(name).is_some_and(|records| records.get(uid).is_some());
-        let unreadable: HashSet<&str> = self.unreadable.values().map(|uid| &**uid).collect();
+        let unreadable: HashSet<&str> = self.unreadable.mailboxes.values().map(|meta| &*meta.uid).collect();
         let gone = entries.iter().filter_map(|(address, entry)| {
             let Entry::Mailbox(entry) = entry else { return None };
             let (namespace, object) = entry.object.split_once('/')?;
             let unsettled = entry.refusal == Some(Refusal::Unsettled);
-            if entry.uid.is_empty() || unsettled || present.contains(&*entry.uid) || recorded(&entry.uid) {
+            if entry.uid.is_empty() || unsettled || served(&entry.uid) || recorded(&entry.uid) {
                 return None;
             }
             let record = Retired {
@@ -213,7 +219,8 @@ impl Index {
                 name: object.to_owned(),
                 since: 0,
                 until: 0,
-                in_place: unreadable.contains(&*entry.uid),
+                // Its Mailbox is there and is not served, since its domain is not, for example.
+                in_place: present.contains_key(&*entry.uid) || unreadable.contains(&*entry.uid),
                 confirmed: false,
                 purge: false,
             };
@@ -245,7 +252,7 @@ impl Index {
     pub fn is_stranded(&self, uid: &str, record: &Retired) -> bool {
         let key: Key = ObjectName::new(&record.namespace, &record.name).into();
         let known = self.mailboxes.get(&key).map(|mailbox| &*mailbox.fact.meta.uid);
-        known.or(self.unreadable.get(&key).map(|uid| &**uid)) == Some(uid)
+        known.or(self.unreadable.mailboxes.get(&key).map(|meta| &*meta.uid)) == Some(uid)
     }
 
     /// Records mail whose mailbox is gone, or changes what is recorded.
@@ -291,6 +298,10 @@ impl Index {
     }
 
     fn estate_in(&self, key: &Key, mailbox: &Mailbox, system: &System) -> Estate {
+        // What it was given stands in its entry.
+        if mailbox.held.is_some() {
+            return Estate::Own;
+        }
         let (fact, records) = (&mailbox.fact, &system.records);
         let mut heir = None;
         if let Some(source) =

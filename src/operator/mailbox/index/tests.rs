@@ -168,34 +168,6 @@ fn a_predecessors_password_in_the_directory_opens_nothing() {
 }
 
 #[test]
-fn a_mailbox_that_cannot_be_read_stays_as_it_was_and_retires_nothing() {
-    let (mut index, _) = served();
-    index.apply_mailbox(&key(0), mailbox(0, "an@x.vn", &[]));
-    index.settle();
-    index.mailbox_unreadable(&key(0), &meta(0, 0));
-    assert!(index.settle().departed.is_empty());
-    assert_eq!(&*index.mailbox(&key(0)).unwrap().fact.address, "an@x.vn");
-    index.remove_mailbox(&key(0));
-    assert_eq!(index.settle().departed.len(), 1, "it is gone");
-}
-
-#[test]
-fn mail_of_a_mailbox_that_cannot_be_read_after_a_restart_stays_in_place_until_the_mailbox_goes() {
-    let (mut index, name) = (Index::default(), system_name(0));
-    index.apply_system(&name, system(0, &[]));
-    index.apply_domain(&key(2), domain(0, "x.vn", name.clone()));
-    index.mailbox_unreadable(&key(0), &meta(0, 0));
-    index.load(&name, Some(existing("u0")));
-    let departed = index.settle().departed;
-    assert!(matches!(departed.as_slice(), [it] if it.record.in_place), "{departed:?}");
-    index.record(&name, "u0", departed[0].record.clone());
-    assert!(index.vanished(&name).is_empty(), "its Mailbox is there");
-    index.remove_mailbox(&key(0));
-    let departed = index.settle().departed;
-    assert!(matches!(departed.as_slice(), [it] if !it.record.in_place), "{departed:?}");
-}
-
-#[test]
 fn a_hash_of_a_former_secret_is_dropped() {
     let (mut index, _) = served();
     index.apply_mailbox(&key(0), mailbox(0, "an@x.vn", &[]));

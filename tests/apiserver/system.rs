@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
-    core::v1::{Secret, Service},
+    core::v1::{Namespace, Secret, Service},
 };
 use kube::{
     Api,
@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::{
     harness,
+    mailbox::{mailboxes, put, served},
     operator::{Running, any, apply, condition, eventually, storage_class, systems, versions},
 };
 
@@ -122,6 +123,38 @@ async fn what_the_api_server_refuses_is_told_and_the_rest_is_made() {
     condition(&api, "Ready", "NotObserved").await;
     let services: Api<Service> = Api::namespaced(api.client.clone(), &api.namespace);
     assert!(services.get_opt("demo-gateway").await.unwrap().is_some());
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_being_deleted_is_left_alone_and_nothing_is_called_wrong() {
+    let api = harness::api("terminating").await;
+    storage_class(&api.client, "standard", true).await;
+    let operator = Running::start(&api, "one").await;
+    served(&api).await;
+    condition(&api, "Ready", "NotObserved").await;
+    put(&api, "Mailbox", "an", json!({"address": "an@x.vn"})).await;
+    let secrets: Api<Secret> = Api::namespaced(api.client.clone(), &api.namespace);
+    eventually(async || secrets.get_opt("an-credentials").await.unwrap(), Option::is_some).await;
+    // No controller empties it here: it stays as it is while it goes.
+    let namespaces: Api<Namespace> = Api::all(api.client.clone());
+    namespaces.delete(&api.namespace, &DeleteParams::default()).await.unwrap();
+    let generation = |status: Option<i64>| status == Some(2);
+    let deployments: Api<Deployment> = Api::namespaced(api.client.clone(), &api.namespace);
+    deployments.delete("demo-antispam", &DeleteParams::default()).await.unwrap();
+    secrets.delete("an-credentials", &DeleteParams::default()).await.unwrap();
+    secrets.delete("demo-directory", &DeleteParams::default()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(deployments.get_opt("demo-antispam").await.unwrap().is_none(), "it can be made after all");
+    let said = api.run("kubectl", &["-n", &api.namespace, "get", "mail", "-o", "yaml"]);
+    assert!(!said.contains("ApplyFailed") && !said.contains("SecretRefused"), "{said}");
+    // Status of what is there is told all the same.
+    let patch = Patch::Merge(json!({"spec": {"quota": "3Gi"}}));
+    mailboxes(&api).patch("an", &PatchParams::default(), &patch).await.unwrap();
+    put(&api, "MailDomain", "x", json!({"domain": "x.vn", "system": {"name": "demo"}, "dnsCheck": false}))
+        .await;
+    let domain = async || any(&api, "maildomain", "x")["status"]["observedGeneration"].as_i64();
+    eventually(domain, |it| generation(*it)).await;
     operator.stop().await;
 }
 

@@ -119,6 +119,7 @@ impl Applier<'_> {
     ) -> Result<Option<K>, Error> {
         match result {
             Ok(applied) => Ok(Some(applied)),
+            Err(error) if super::is_terminating(&error) => Err(error),
             // Overload refuses nothing: it is like not reaching the server.
             Err(Error::Api(status)) if !matches!(status.code, 429 | 503 | 504) => {
                 self.refused.push(format!("{} {}: {}", K::kind(&()), object.name_any(), status.message));

@@ -27,7 +27,9 @@ impl Events {
     /// itself is what counts.
     pub async fn tell(&self, object: &ObjectReference, old: &[Condition], new: &[Condition]) {
         for event in changes(old, new) {
-            if let Err(error) = self.0.publish(&event, object).await {
+            if let Err(error) = self.0.publish(&event, object).await
+                && !super::is_terminating(&error)
+            {
                 tracing::warn!(reason = event.reason, %error, "an event cannot be written");
             }
         }

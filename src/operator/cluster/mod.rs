@@ -6,3 +6,11 @@ pub mod apply;
 pub mod events;
 pub mod lease;
 pub mod status;
+
+/// Whether nothing can be made any more because the namespace is being deleted: that passes by itself, and is no news.
+#[must_use]
+pub fn is_terminating(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else { return false };
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 403 && causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
+}

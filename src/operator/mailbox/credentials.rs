@@ -16,7 +16,7 @@ use super::{
     password,
     status::generated_secret,
 };
-use crate::{directory::Credential, names::MANAGER};
+use crate::{directory::Credential, names::MANAGER, operator::cluster::is_terminating};
 
 /// Label that marks a generated Secret.
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
@@ -39,7 +39,7 @@ pub enum Found {
     Generated(Credential),
     /// Nobody can log in.
     Problem(LoginProblem),
-    /// The generated Secret is that of a former Mailbox of this name, and is about to be collected.
+    /// The generated Secret is that of a former Mailbox of this name, and is about to be collected; or the namespace is.
     Stale,
 }
 
@@ -87,7 +87,10 @@ pub async fn find(client: Client, ask: Ask) -> Found {
         }
     };
     let found = attempt.retry(endless_tries()).when(transient).await;
-    found.unwrap_or_else(|error| Found::Problem(LoginProblem::Refused(error.to_string().into())))
+    found.unwrap_or_else(|error| match error {
+        error if is_terminating(&error) => Found::Stale,
+        error => refused(&error.to_string()),
+    })
 }
 
 /// Creates the Secret if it is absent, else examines it; waits half a minute for a former one to be collected.

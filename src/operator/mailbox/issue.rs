@@ -12,6 +12,7 @@ use super::{cluster, index::Compiled, metrics::Metrics, role};
 use crate::{
     directory::{self, CONTENT, FormatError, ISSUED, Index},
     names::SystemName,
+    operator::cluster::is_terminating,
 };
 
 /// Type of the directory's Secrets: the watch for passwords leaves them out by it.
@@ -31,6 +32,14 @@ pub enum IssueError {
     /// A blocking thread ended early: the process is going down.
     #[error("the directory of {0} was not encoded")]
     Interrupted(SystemName),
+}
+
+impl IssueError {
+    /// Whether the namespace is being deleted.
+    #[must_use]
+    pub fn is_terminating(&self) -> bool {
+        matches!(self, Self::Api(_, error) if is_terminating(error))
+    }
 }
 
 /// What is known of a written Secret.

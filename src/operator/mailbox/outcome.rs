@@ -119,7 +119,9 @@ impl Controller {
                 }
             }
             Err(error) => {
-                tracing::error!(system = %name, %error, "the directory is not issued; trying again");
+                if !error.is_terminating() {
+                    tracing::error!(system = %name, %error, "the directory is not issued; trying again");
+                }
                 self.index.rewrite(name);
             }
         }

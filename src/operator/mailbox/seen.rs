@@ -1,11 +1,11 @@
 //! The watches, and how their events become facts. A listing that starts over is compared with what is known, so that
 //! nothing that went away in between is kept.
 
-use std::{collections::HashSet, fmt::Debug, sync::Arc};
+use std::{collections::HashSet, fmt::Debug, future::ready, sync::Arc};
 
 use futures::{
     StreamExt,
-    stream::{BoxStream, SelectAll},
+    stream::{self, BoxStream, SelectAll},
 };
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{
@@ -13,7 +13,8 @@ use kube::{
     core::{NamespaceResourceScope, PartialObjectMeta},
     runtime::{
         WatchStreamExt,
-        watcher::{self, Config, Event, watcher},
+        utils::Backoff,
+        watcher::{self, Config, DefaultBackoff, Event, watcher},
     },
 };
 
@@ -87,19 +88,39 @@ where
     T: Debug + Send + 'static,
     S: futures::Stream<Item = Result<Event<T>, watcher::Error>> + Send + 'static,
 {
-    stream
-        .default_backoff()
-        .filter_map(move |event| {
-            let event = match event {
-                Ok(event) => Some(seen(event)),
-                Err(error) => {
-                    tracing::warn!(%error, "a watch failed and starts over");
-                    None
-                }
-            };
-            std::future::ready(event)
+    with_pauses(stream, DefaultBackoff::default()).map(seen).boxed()
+}
+
+/// The events, with pauses after failures that grow until something is listed or watched. `Init` opens each try and would
+/// set them back to the shortest, so it is heard only with what follows it.
+fn with_pauses<T, S>(
+    stream: S,
+    pauses: impl Backoff + Send + 'static,
+) -> impl futures::Stream<Item = Event<T>> + Send
+where
+    T: Debug + Send + 'static,
+    S: futures::Stream<Item = Result<Event<T>, watcher::Error>> + Send + 'static,
+{
+    let opened = stream.scan(false, |opened, event| {
+        ready(Some(match event {
+            Ok(Event::Init) => {
+                *opened = true;
+                None
+            }
+            Ok(event) => Some(Ok((std::mem::take(opened), event))),
+            Err(error) => Some(Err(error)),
+        }))
+    });
+    opened.filter_map(ready).backoff(pauses).flat_map(|event| {
+        stream::iter(match event {
+            Ok((true, event)) => vec![Event::Init, event],
+            Ok((false, event)) => vec![event],
+            Err(error) => {
+                tracing::warn!(%error, "a watch failed and starts over");
+                Vec::new()
+            }
         })
-        .boxed()
+    })
 }
 
 /// What an event does to one object.
@@ -148,5 +169,30 @@ impl Listing {
             Event::Apply(object) => vec![set(object)],
             Event::Delete(object) => vec![Change::Gone(Arc::new(ObjectName::of(&object)))],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    #[tokio::test]
+    async fn pauses_grow_while_nothing_is_listed_and_a_listing_begins_with_its_first_object() {
+        let pauses = || {
+            let pauses = backon::ExponentialBuilder::default().with_min_delay(Duration::from_millis(10));
+            watcher::ExponentialBackoff::from(pauses.with_factor(2.0).without_max_times())
+        };
+        let failed = || Err(watcher::Error::NoResourceVersion);
+        let mut tries: Vec<Result<Event<u8>, _>> = (0..5).flat_map(|_| [Ok(Event::Init), failed()]).collect();
+        tries.extend([Ok(Event::Init), Ok(Event::InitApply(1)), Ok(Event::InitDone), Ok(Event::Apply(2))]);
+        let started = Instant::now();
+        let heard: Vec<_> = with_pauses(stream::iter(tries), pauses()).collect().await;
+        assert!(
+            matches!(heard[..], [Event::Init, Event::InitApply(1), Event::InitDone, Event::Apply(2)]),
+            "{heard:?}"
+        );
+        // 10 + 20 + 40 + 80 + 160; without growth it would be 50.
+        assert!(started.elapsed() >= Duration::from_millis(300), "{:?}", started.elapsed());
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     api::domain::{DnsRecord, KeyUse, RecordState},
     conditions,
     names::SystemName,
-    operator::dns,
+    operator::{cluster::is_terminating, dns},
 };
 
 /// Keys whose time has not come are looked at this often: clocks are set, and instants do not follow.
@@ -97,7 +97,9 @@ impl Controller {
                 }
             }
             Err(error) => {
-                tracing::error!(system = %name, %error, "the DKIM keys are not written; trying again");
+                if !is_terminating(&error) {
+                    tracing::error!(system = %name, %error, "the DKIM keys are not written; trying again");
+                }
                 work.dkim.stale = true;
                 work.dkim.not_before = Some(now + LATER / 6);
             }

@@ -27,7 +27,7 @@ use crate::{
     operator::{
         cluster::{
             apply::{Applied, apply},
-            status as write,
+            is_terminating, status as write,
         },
         desired::{Desired, desired},
         guarded::{Guarded, Unreadable},
@@ -103,7 +103,12 @@ async fn serve(system: &MailSystem, context: &Context) -> Result<Action, Reconci
 async fn build(context: &Context, fetched: Fetched, checked: Checked) -> Result<Action, ReconcileError> {
     let Checked { validated, certificate, problems } = checked;
     let applied = Box::pin(applied(context, &fetched, desired(&validated)));
-    let applied = applied.await.map_err(ReconcileError::Apply)?;
+    let applied = match applied.await {
+        Ok(applied) => applied,
+        // It goes with its namespace.
+        Err(error) if is_terminating(&error) => return Ok(Action::requeue(RETRY)),
+        Err(error) => return Err(ReconcileError::Apply(error)),
+    };
     let settled = status::settled(&applied.workloads);
     let troubles = if settled {
         Troubles::default()
@@ -146,7 +151,7 @@ async fn observe(
     outcome: Outcome<'_>,
     troubles: &Troubles,
 ) -> Result<(), ReconcileError> {
-    let counts = context.census.borrow().get(&fetched.name).copied();
+    let counts = context.census.borrow().get(&fetched.name).cloned();
     let trouble = |component: Component| explain(troubles, component);
     let status = status::status(&Observation {
         system: &fetched.system,

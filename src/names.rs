@@ -16,7 +16,8 @@ pub const ADOPT: &str = "mail.angiang.gov.vn/adopt";
 
 /// Annotation by which a RetiredMailbox is purged before its time; its value repeats the address.
 pub const PURGE: &str = "mail.angiang.gov.vn/purge";
-/// Annotation by which a MailSystem's vanished mailboxes are confirmed to be gone on purpose; its value is their number.
+/// Annotation by which a MailSystem's vanished mailboxes are confirmed to be gone on purpose; its value is the word for them
+/// that the condition `MassDeletion` says.
 pub const CONFIRM_DELETION: &str = "mail.angiang.gov.vn/confirm-deletion";
 
 /// Ports inside the cluster. The outer ones are the protocols' own.

@@ -99,7 +99,7 @@ pub async fn serve(client: Client, options: Options, stop: CancellationToken) ->
     let (namespace, pod) = (&options.pod_namespace, &options.pod_name);
     let mut lock = Lock::new(client.clone(), namespace, names::MANAGER, pod, readiness);
     let result = if lock.acquire(&stop).await {
-        let result = work(client, &options, figures, &mut lock, &stop).await;
+        let result = Box::pin(work(client, &options, figures, &mut lock, &stop)).await;
         lock.release().await;
         result
     } else {

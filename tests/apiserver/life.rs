@@ -40,6 +40,11 @@ async fn shown(api: &TestApi, count: usize) -> Vec<String> {
     listed.await.into_iter().filter_map(|it| it.metadata.name).collect()
 }
 
+/// The word that the condition `MassDeletion` says for the mailboxes.
+fn word(message: &str) -> String {
+    message.split("confirm-deletion: \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned()
+}
+
 async fn annotate(api: &TestApi, name: &str, annotation: &str, value: &str) {
     let patch = Patch::Merge(json!({"metadata": {"annotations": {annotation: value}}}));
     retired(api).patch(name, &PatchParams::default(), &patch).await.unwrap();
@@ -165,7 +170,7 @@ async fn when_many_vanish_at_once_their_mail_stays_in_place_until_they_are_back_
         async || mailboxes(&api).delete_collection(&DeleteParams::default(), &ListParams::default()).await;
     everything().await.unwrap();
     let told = eventually(condition, |it| it.as_ref().is_some_and(|it| it.message.contains("8 Mailboxes")));
-    assert!(told.await.unwrap().message.contains("confirm-deletion"));
+    let first = word(&told.await.unwrap().message);
     eventually(async || retired(&api).list(&ListParams::default()).await.unwrap().items.len(), |n| *n == 0)
         .await;
     for name in &names {
@@ -181,11 +186,24 @@ async fn when_many_vanish_at_once_their_mail_stays_in_place_until_they_are_back_
     eventually(condition, Option::is_none).await;
     assert!(mailboxes(&api).get("u3").await.unwrap().status.unwrap().restored_from.is_some());
 
+    // The word for the first accident, or a number, says nothing of the second.
     everything().await.unwrap();
-    eventually(condition, Option::is_some).await;
-    let patch = json!({"metadata": {"annotations": {"mail.angiang.gov.vn/confirm-deletion": "8"}}});
-    eventually(async || condition().await.unwrap().message, |it| it.contains("8 Mailboxes")).await;
-    systems.patch("demo", &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    let told = eventually(condition, |it| it.as_ref().is_some_and(|it| it.message.contains("8 Mailboxes")));
+    let second = word(&told.await.unwrap().message);
+    assert_ne!(first, second);
+    let confirm = async |word: &str| {
+        let patch = json!({"metadata": {"annotations": {"mail.angiang.gov.vn/confirm-deletion": word}}});
+        systems.patch("demo", &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    };
+    for wrong in ["8", &first] {
+        confirm(wrong).await;
+        let said = format!("The present value, {wrong}, is not for these.");
+        eventually(async || condition().await.unwrap().message, |it| it.ends_with(&said)).await;
+    }
+    // Those that vanished before it was taken for an accident are taken back.
+    let count = async || retired(&api).list(&ListParams::default()).await.unwrap().items.len();
+    eventually(count, |count| *count == 0).await;
+    confirm(&second).await;
     shown(&api, 8).await;
     eventually(condition, Option::is_none).await;
     operator.stop().await;

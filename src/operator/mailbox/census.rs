@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::controller::Controller;
+use super::{controller::Controller, departures::confirmation};
 use crate::names::SystemName;
 
 /// Counts of every MailSystem that exists, zeros included. A system that is missing has not been counted yet.
 pub type Census = BTreeMap<SystemName, Counts>;
 
 /// What one system serves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Mailboxes whose own address is in the directory.
     pub mailboxes: u32,
@@ -17,6 +17,8 @@ pub struct Counts {
     pub domains: u32,
     /// Mailboxes that vanished in such numbers that their mail stays in place.
     pub vanished: u32,
+    /// The word by which their deletion is confirmed; empty without any.
+    pub confirmation: String,
 }
 
 impl Controller {
@@ -27,8 +29,13 @@ impl Controller {
         self.metrics.credentials.set(gauge(self.passwords));
         self.metrics.unreadable.set(gauge(self.unread.len()));
         let counts = self.index.systems().filter(|(_, system)| system.loaded).map(|(name, system)| {
-            let vanished = u32::try_from(self.index.vanished(name).len()).unwrap_or(u32::MAX);
-            let counts = Counts { mailboxes: system.mailboxes, domains: system.domain_count(), vanished };
+            let gone = self.index.vanished(name);
+            let counts = Counts {
+                mailboxes: system.mailboxes,
+                domains: system.domain_count(),
+                vanished: u32::try_from(gone.len()).unwrap_or(u32::MAX),
+                confirmation: if gone.is_empty() { String::new() } else { confirmation(&gone) },
+            };
             ((**name).clone(), counts)
         });
         let counts: Census = counts.collect();

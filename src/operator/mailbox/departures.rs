@@ -1,4 +1,5 @@
-//! How many mailboxes may vanish before it is taken for an accident. Records in, a verdict out. Pure.
+//! How many mailboxes may vanish before it is taken for an accident, and how such a set is named. Records in, a verdict out.
+//! Pure.
 
 use crate::directory::Retired;
 
@@ -22,9 +23,28 @@ pub const fn is_accident(sudden: usize, left: usize) -> bool {
     sudden > if share > ALWAYS { share } else { ALWAYS }
 }
 
+/// The word by which exactly these mailboxes are confirmed to be gone on purpose: their number, and a digest of their
+/// uids, so that it says nothing of a later accident of the same number. `uids` are sorted.
+#[must_use]
+pub fn confirmation(uids: &[Box<str>]) -> String {
+    let bytes = uids.iter().flat_map(|uid| uid.bytes().chain([b'\n']));
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{}-{:08x}", uids.len(), (hash ^ (hash >> 32)) & 0xffff_ffff)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_word_for_a_set_of_mailboxes_is_no_word_for_another_of_the_same_size() {
+        let word = |uids: &[&str]| confirmation(&uids.iter().map(|uid| Box::from(*uid)).collect::<Vec<_>>());
+        assert_eq!(word(&["a", "b"]), word(&["a", "b"]));
+        assert!(word(&["a", "b"]).starts_with("2-") && word(&["a", "b"]) != word(&["a", "c"]));
+        assert_ne!(word(&["a", "b"]), word(&["ab", ""]));
+    }
 
     #[test]
     fn a_few_may_go_and_five_in_a_hundred_of_many() {

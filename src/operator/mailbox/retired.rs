@@ -6,44 +6,38 @@ use std::{
     sync::Arc,
 };
 
-use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
-use kube::{
-    Api, Client, ResourceExt,
-    api::{DeleteParams, ObjectMeta, PostParams},
-    runtime::watcher::Event,
-};
+use k8s_openapi::jiff::Timestamp;
+use kube::{ResourceExt, runtime::watcher::Event};
 use tokio::time::{Duration, Instant};
 
 use super::{
-    cluster::is_code,
-    controller::{Controller, LATER},
-    departures::{is_accident, is_sudden},
+    controller::Controller,
+    deadlines::Deadlines,
+    departures::{confirmation, is_accident, is_sudden},
     index::{Departed, Key, Meta, ObjectName, retired_name},
     outcome::Outcome,
+    retired_object,
     seen::Change,
-    statuses::{Target, Word},
+    statuses::Target,
 };
 use crate::{
-    api::{RetiredMailbox, RetiredMailboxSpec, RetiredMailboxStatus, domain::SystemRef},
-    conditions::{self, Finding},
-    directory::{self, Keeping, Retired},
+    api::{RetiredMailbox, RetiredMailboxStatus},
+    directory::{self, Retired},
     names::{PURGE, SystemName},
     operator::guarded::Guarded,
 };
 
 /// Times that have come are looked for this often.
 const PERIOD: Duration = Duration::from_secs(30);
-/// An object that is there and was not seen yet is looked for again after this long.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// A RetiredMailbox, as far as it decides.
 #[derive(Clone, Debug)]
 pub(super) struct RetiredFact {
-    meta: Meta,
+    pub meta: Meta,
     uid: Box<str>,
     until: i64,
     purge: bool,
-    status: RetiredMailboxStatus,
+    pub status: RetiredMailboxStatus,
 }
 
 impl From<&RetiredMailbox> for RetiredFact {
@@ -62,10 +56,11 @@ impl From<&RetiredMailbox> for RetiredFact {
 /// What is known of RetiredMailboxes.
 #[derive(Default)]
 pub(super) struct Retirements {
-    objects: HashMap<Key, RetiredFact>,
+    pub objects: HashMap<Key, RetiredFact>,
     /// Whose mail each object is of, and where it is kept.
     owners: HashMap<Key, (Arc<SystemName>, Box<str>)>,
-    under_way: HashSet<Key>,
+    pub under_way: HashSet<Key>,
+    deadlines: Deadlines,
     pub changed: bool,
     pub due: Option<Instant>,
 }
@@ -165,6 +160,7 @@ impl Controller {
                 owners.insert(key, (name.clone(), uid.into_boxed_str()));
             }
         }
+        self.retirements.deadlines.keep(|uid| owners.values().any(|(_, owner)| **owner == *uid));
         self.retirements.owners = owners;
         let loaded = !self.index.has_unknown_systems() && self.index.systems().all(|(_, it)| it.loaded);
         let stray = |key: &&Key| {
@@ -180,10 +176,10 @@ impl Controller {
         }
     }
 
-    /// Mailboxes that vanished in numbers are retired when that number was named.
+    /// Mailboxes that vanished in numbers are retired when the word for exactly them was given.
     fn confirm_deletions(&mut self, name: &SystemName) {
         let (Some(system), vanished) = (self.index.system(name), self.index.vanished(name)) else { return };
-        if vanished.is_empty() || system.fact.confirmed != Some(vanished.len()) {
+        if vanished.is_empty() || system.fact.confirmed.as_deref() != Some(&*confirmation(&vanished)) {
             return;
         }
         let now = Timestamp::now().as_second();
@@ -216,10 +212,10 @@ impl Controller {
                 self.unshow(own.clone());
             }
             if self.retirements.under_way.insert(own.clone()) {
-                let (client, object) = (self.client.clone(), object(name, uid, &record));
+                let (client, object) = (self.client.clone(), retired_object::object(name, uid, &record));
                 let (key, metrics) = (own.clone(), self.metrics.clone());
                 self.tasks.spawn(async move {
-                    let made = make(&client, &own, &fallback, object).await;
+                    let made = retired_object::make(&client, &own, &fallback, object).await;
                     metrics.wrote("retired", if made { "ok" } else { "failed" });
                     Outcome::Shown(own)
                 });
@@ -229,7 +225,11 @@ impl Controller {
         };
         let Some(fact) = self.retirements.objects.get(&key) else { return key };
         let until = record.until.max(fact.until);
-        let purge = record.purge || fact.purge || Timestamp::now().as_second() >= until;
+        let clock = Timestamp::now().as_second();
+        // Kept as long by the API server's clock, which says when the object was made.
+        let over = clock >= until && clock >= fact.meta.created.saturating_add(until - record.since);
+        let over = self.retirements.deadlines.passed(uid, over, now);
+        let purge = record.purge || fact.purge || over;
         let (known, purged) = (fact.status.size.is_some(), purge && !record.purge);
         if (until, purge) != (record.until, record.purge) {
             self.index.record(name, uid, Retired { until, purge, ..record });
@@ -246,123 +246,5 @@ impl Controller {
             self.say_retired(&key, None);
         }
         key
-    }
-
-    fn unshow(&mut self, key: Key) {
-        self.waiting.forget(&Target::Retired(key.clone()));
-        self.statuses.forget(&Target::Retired(key.clone()));
-        self.retirements.under_way.insert(key.clone());
-        let api: Api<RetiredMailbox> = Api::namespaced(self.client.clone(), &key.namespace);
-        let metrics = self.metrics.clone();
-        self.tasks.spawn(async move {
-            let deleted = api.delete(&key.name, &DeleteParams::default()).await;
-            let gone = deleted.as_ref().err().is_some_and(|error| is_code(error, 404));
-            metrics.wrote("retired", if deleted.is_ok() || gone { "ok" } else { "failed" });
-            if deleted.is_err() && !gone {
-                tokio::time::sleep(LATER).await;
-            }
-            Outcome::Shown(key)
-        });
-    }
-
-    /// What a store said of retired mail: it is kept, or there is none (any more).
-    pub(super) fn confirm_retired(&mut self, key: &Key) {
-        let Some((name, uid)) = self.retirements.owner(key) else { return };
-        let Some(record) = self.index.records(&name).and_then(|records| records.get(&uid)).cloned() else {
-            return;
-        };
-        match self.agents.keeping(&name, record.store, &uid) {
-            Some(Keeping::Absent) => {
-                if record.purge {
-                    self.metrics.purged.inc();
-                    tracing::info!(retired = %key, address = record.address, "retired mail is purged");
-                }
-                self.index.strike_off(&name, &uid);
-                self.retirements.changed = true;
-            }
-            Some(Keeping::Kib(size)) => self.say_retired(key, Some(size)),
-            Some(Keeping::Moving) | None => {}
-        }
-    }
-
-    /// Whether a store has said what [`Controller::confirm_retired`] waits for.
-    pub(super) fn is_retired(&self, name: &SystemName, uid: &str, record: &Retired) -> bool {
-        match self.agents.keeping(name, record.store, uid) {
-            Some(Keeping::Absent) => true,
-            Some(Keeping::Kib(_)) => !record.purge,
-            Some(Keeping::Moving) | None => false,
-        }
-    }
-
-    fn say_retired(&mut self, key: &Key, kib: Option<u64>) {
-        let Some(fact) = self.retirements.objects.get(key) else { return };
-        let finding = match kib {
-            Some(_) => {
-                Finding::yes("Ready", "Kept", "The mail is kept, out of everybody's reach, until purgeAfter.")
-            }
-            None => Finding::no("Ready", "Purging", "The mail is being deleted."),
-        };
-        let (now, generation) = (Time(Timestamp::now()), Some(fact.meta.generation));
-        let conditions = conditions::merge(&fact.status.conditions, &[finding], generation, &now);
-        let size = kib.map(size).or_else(|| fact.status.size.clone());
-        let status = RetiredMailboxStatus { observed_generation: generation, size, conditions };
-        let digest = super::index::digest(&status, |status| &mut status.conditions);
-        if digest == super::index::digest(&fact.status, |status| &mut status.conditions) {
-            return;
-        }
-        let Ok(value) = serde_json::to_value(&status) else { return };
-        let trouble = status.conditions;
-        let published = super::index::Published { digest, ..super::index::Published::default() };
-        let word = Word { uid: fact.meta.uid.to_string(), status: value, published, trouble };
-        self.statuses.push(Target::Retired(key.clone()), word);
-    }
-}
-
-/// A quantity of whole mebibytes, or of kibibytes if it is less than ten.
-fn size(kib: u64) -> String {
-    if kib >= 10 << 10 { format!("{}Mi", kib >> 10) } else { format!("{kib}Ki") }
-}
-
-fn object(system: &SystemName, uid: &str, record: &Retired) -> RetiredMailbox {
-    let time = |seconds| Time(Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH));
-    let spec = RetiredMailboxSpec {
-        address: record.address.clone(),
-        mailbox: record.name.clone(),
-        uid: uid.to_owned(),
-        system: SystemRef { name: system.name.clone(), namespace: Some(system.namespace.clone()) },
-        shard: record.store,
-        retired_at: time(record.since),
-        purge_after: time(record.until),
-    };
-    RetiredMailbox { metadata: ObjectMeta::default(), spec, status: None }
-}
-
-/// Makes the object, beside the MailSystem if its own namespace is gone or going. One that is there already is about to be
-/// seen, or cannot be read: it is not made again at once.
-async fn make(client: &Client, own: &Key, fallback: &Key, object: RetiredMailbox) -> bool {
-    for key in [own, fallback] {
-        let api: Api<RetiredMailbox> = Api::namespaced(client.clone(), &key.namespace);
-        let metadata = ObjectMeta { name: Some(key.name.to_string()), ..ObjectMeta::default() };
-        let object = RetiredMailbox { metadata, ..object.clone() };
-        match api.create(&PostParams::default(), &object).await {
-            Ok(_) => return true,
-            Err(error) if is_code(&error, 409) => {
-                tokio::time::sleep(AGAIN).await;
-                return true;
-            }
-            Err(error) => tracing::warn!(object = %key, %error, "a RetiredMailbox cannot be made"),
-        }
-    }
-    tokio::time::sleep(LATER).await;
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_quantities() {
-        assert_eq!((size(0), size(10_239), size(10_240)), ("0Ki".into(), "10239Ki".into(), "10Mi".into()));
     }
 }

@@ -95,7 +95,7 @@ where
 /// set them back to the shortest, so it is heard only with what follows it.
 fn with_pauses<T, S>(
     stream: S,
-    pauses: impl Backoff + Send + 'static,
+    pauses: impl Backoff + 'static,
 ) -> impl futures::Stream<Item = Event<T>> + Send
 where
     T: Debug + Send + 'static,

@@ -6,6 +6,8 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 
+use kube::ResourceExt;
+
 use super::{
     availability::{self, Trouble},
     problems::Problem,
@@ -17,6 +19,7 @@ use crate::{
         system::{ComponentStatus, MailSystemStatus, OnFailure},
     },
     conditions::{self, Finding},
+    names,
     operator::mailbox::Counts,
 };
 
@@ -69,7 +72,7 @@ pub fn status(observation: &Observation) -> MailSystemStatus {
         Outcome::Built { expires, .. } => Timestamp::from_second(expires).ok().map(Time),
         Outcome::Invalid(_) => old.certificate_expiry,
     };
-    let counts = observation.counts.unwrap_or(Counts {
+    let counts = observation.counts.clone().unwrap_or(Counts {
         mailboxes: old.mailboxes,
         domains: old.domains,
         ..Counts::default()
@@ -159,16 +162,19 @@ fn sum_up(parts: &[Finding]) -> Finding {
 /// What tools such as kstatus look for: present only while they apply.
 /// So many mailboxes vanished that it may have been an accident.
 fn deletion(observation: &Observation) -> Option<Finding> {
-    let Some(counts) = observation.counts else {
+    let Some(counts) = &observation.counts else {
         // Not counted yet, after a start: what was said stands.
         let old = observation.system.status.as_ref()?;
         let old = conditions::get(&old.conditions, MASS_DELETION)?;
         return Some(Finding::yes(MASS_DELETION, "MailboxesVanished", old.message.clone()));
     };
-    let vanished = counts.vanished;
+    let (vanished, word) = (counts.vanished, &counts.confirmation);
     (vanished > 0).then(|| {
+        let given = observation.system.annotations().get(names::CONFIRM_DELETION);
+        let other = given.filter(|given| *given != word);
+        let other = other.map(|given| format!(" The present value, {given}, is not for these.")).unwrap_or_default();
         let message = format!(
-            "{vanished} Mailboxes vanished at once. Their mail stays where it is and goes on arriving; nobody can log in to it. If it was an accident, apply the Mailboxes again under their names and addresses. If it was meant, annotate this MailSystem with mail.angiang.gov.vn/confirm-deletion: \"{vanished}\"."
+            "{vanished} Mailboxes vanished at once. Their mail stays where it is and goes on arriving; nobody can log in to it. If it was an accident, apply the Mailboxes again under their names and addresses. If it was meant, annotate this MailSystem with mail.angiang.gov.vn/confirm-deletion: \"{word}\", which stands for these mailboxes.{other}"
         );
         Finding::yes(MASS_DELETION, "MailboxesVanished", message)
     })

@@ -46,7 +46,7 @@ fn observe(fetched: &Fetched, workloads: &Workloads) -> MailSystemStatus {
             refused: &[],
         },
         trouble: &trouble,
-        counts: Some(Counts { mailboxes: 3, domains: 1, vanished: 0 }),
+        counts: Some(Counts { mailboxes: 3, domains: 1, vanished: 0, confirmation: String::new() }),
         now: Time(Timestamp::from_second(NOW).unwrap()),
     })
 }

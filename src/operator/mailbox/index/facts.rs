@@ -92,8 +92,8 @@ pub struct SystemFact {
     pub resolver: Vec<SocketAddr>,
     /// How long mail is kept whose mailbox is gone, in seconds.
     pub retention: i64,
-    /// How many vanished mailboxes are confirmed to be gone on purpose.
-    pub confirmed: Option<usize>,
+    /// Which vanished mailboxes are confirmed to be gone on purpose: the word for them.
+    pub confirmed: Option<Box<str>>,
 }
 
 impl From<&api::MailSystem> for SystemFact {
@@ -113,7 +113,7 @@ impl From<&api::MailSystem> for SystemFact {
                 .filter_map(|address| address.parse().ok())
                 .collect(),
             retention: days(&object.spec.store.retired_retention).unwrap_or(90 * 86_400),
-            confirmed: object.annotations().get(CONFIRM_DELETION).and_then(|number| number.parse().ok()),
+            confirmed: object.annotations().get(CONFIRM_DELETION).map(|word| word.as_str().into()),
         }
     }
 }

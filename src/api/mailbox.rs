@@ -1,6 +1,6 @@
 //! `Mailbox`: one mailbox and the addresses that reach it.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,15 +41,21 @@ use serde::{Deserialize, Serialize};
 #[x_kube(validation = ("!has(self.aliases) || !(self.address in self.aliases)", "the address of the mailbox cannot be one of its aliases"))]
 pub struct MailboxSpec {
     /// The mailbox's address (RFC 5321 Mailbox, lower case, dot-atom local part of at most 64 characters).
-    /// It cannot be changed: mail is stored under it.
+    /// When it is changed, the mail goes with it and the former address goes on reaching the mailbox for a time.
     #[x_kube(
         validation = ("self.matches('^[a-z0-9_=#$~-]+([.][a-z0-9_=#$~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z][a-z0-9-]{0,61}[a-z0-9]$')", "must be a lower-case address with a domain, such as an.nguyen@angiang.gov.vn; the part before the @ has letters, digits, dots and _ = # $ ~ -"),
         validation = ("!self.startsWith('anyone@') && !self.startsWith('anonymous@')", "anyone and anonymous have a meaning of their own in the mail store"),
-        validation = ("self.indexOf('@') <= 64", "the part before the @ is limited to 64 characters (RFC 5321, 4.5.3.1.1)"),
-        validation = ("self == oldSelf", "the address of a mailbox cannot be changed; make a new Mailbox and keep the old address as an alias")
+        validation = ("self.indexOf('@') <= 64", "the part before the @ is limited to 64 characters (RFC 5321, 4.5.3.1.1)")
     )]
     #[schemars(length(min = 3, max = 254))]
     pub address: String,
+
+    /// For how long a former address goes on reaching the mailbox, in days such as `90d`: at least `7d`, since mail that was
+    /// accepted for it may wait for five.
+    #[serde(default = "default_keep")]
+    #[x_kube(validation = ("self.matches('^([7-9]|[1-9][0-9]{1,3})d$')", "must be a number of days, at least 7d, such as 90d"))]
+    #[schemars(length(max = 5))]
+    pub keep_former_address: String,
 
     /// The owner's name as people read it, for example `Nguyễn Văn An`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -164,6 +170,12 @@ pub struct MailboxStatus {
     /// The generation of the spec that the conditions speak of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// The address under which it is served. It differs from that of the spec while the mailbox cannot have that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Addresses that it had, and that reach it for a time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former_addresses: Vec<FormerAddress>,
     /// The store shard that holds the mail. It is chosen once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<u32>,
@@ -177,6 +189,21 @@ pub struct MailboxStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "super::schema::conditions")]
     pub conditions: Vec<Condition>,
+}
+
+/// An address that a mailbox had.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+pub struct FormerAddress {
+    /// The address.
+    pub address: String,
+    /// When it was changed.
+    pub since: Time,
+    /// Until when it reaches the mailbox; nobody else can have it before.
+    pub until: Time,
+}
+
+fn default_keep() -> String {
+    "90d".to_owned()
 }
 
 fn default_quota() -> String {

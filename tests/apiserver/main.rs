@@ -12,6 +12,7 @@ mod kubectl;
 mod lease;
 mod life;
 mod mailbox;
+mod moving;
 mod operator;
 mod rbac;
 mod signing;

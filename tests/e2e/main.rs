@@ -17,6 +17,7 @@ mod credentials;
 mod delivery;
 mod dkim;
 mod faults;
+mod moving;
 mod objects;
 mod refusals;
 mod tenants;

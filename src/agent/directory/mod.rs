@@ -13,7 +13,7 @@ mod state;
 pub use disk::Disk;
 pub(crate) use follow::watch_secret;
 pub use follow::{follow, in_cluster};
-pub use replica::{Found, Replica};
+pub use replica::{Found, Replica, Torn};
 pub use state::Offer;
 
 #[cfg(test)]

@@ -30,6 +30,10 @@ pub struct Found {
     pub entry: Arc<MailboxEntry>,
 }
 
+/// Half of a change of the directory has arrived: what it says is not an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Torn;
+
 /// The directory. Clones share it.
 #[derive(Clone)]
 pub struct Replica(Arc<Shared>);
@@ -69,16 +73,25 @@ impl Replica {
     /// The mailbox that `address` (folded) reaches, itself or as an alias.
     #[must_use]
     pub fn find(&self, address: &str) -> Option<Found> {
-        self.read(|directory| {
+        self.look(address).ok().flatten()
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// It is an alias, and the part of the directory that has its mailbox has not arrived.
+    pub fn look(&self, address: &str) -> Result<Option<Found>, Torn> {
+        let looked = self.read(|directory| {
             let (address, entry) = match directory.slot(address)? {
                 Slot::Mailbox(entry) => (address, entry),
-                Slot::Alias(target) => match directory.slot(target)? {
-                    Slot::Mailbox(entry) => (&**target, entry),
-                    Slot::Alias(_) => return None,
+                Slot::Alias(target) => match directory.slot(target) {
+                    Some(Slot::Mailbox(entry)) => (&**target, entry),
+                    Some(Slot::Alias(_)) | None => return Some(Err(Torn)),
                 },
             };
-            Some(Found { address: address.to_owned(), entry: entry.clone() })
-        })
+            Some(Ok(Found { address: address.to_owned(), entry: entry.clone() }))
+        });
+        looked.transpose()
     }
 
     /// Whether the mailbox that logged in as `login` may send as `address` (both folded): its own address or an alias.

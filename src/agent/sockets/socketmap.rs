@@ -17,7 +17,7 @@ use tokio_util::{codec::Framed, sync::CancellationToken};
 
 use super::listener;
 use crate::{
-    agent::directory::Replica,
+    agent::directory::{Replica, Torn},
     directory::{Refusal, fold},
     wire::socketmap::{Codec, Reply, Request},
 };
@@ -53,7 +53,11 @@ pub fn answer(replica: &Replica, request: &Request) -> Reply {
     let Some(address) = std::str::from_utf8(&request.key).ok().and_then(|key| fold(key).ok()) else {
         return Reply::NotFound;
     };
-    let Some(found) = replica.find(&address) else { return Reply::NotFound };
+    let found = match replica.look(&address) {
+        Ok(Some(found)) => found,
+        Ok(None) => return Reply::NotFound,
+        Err(Torn) => return Reply::Temp("the directory is being changed".into()),
+    };
     match &*request.map {
         b"mailbox" if found.address == address => Reply::Ok(Bytes::from(address)),
         b"alias" if found.address != address => Reply::Ok(Bytes::from(found.address)),
@@ -184,6 +188,25 @@ mod tests {
             }
             assert_eq!(ask(&replica, "refusal", "x.vn"), Reply::NotFound);
         }
+    }
+
+    #[test]
+    fn an_alias_whose_mailbox_has_not_arrived_is_not_unknown() {
+        use crate::directory::{Entry, Shard};
+        let replica = testing::empty();
+        testing::fill(&replica);
+        let entries = [
+            ("an@x.vn".to_owned(), Entry::Alias("an.le@x.vn".into())),
+            ("a@x.vn".to_owned(), Entry::Alias("an@x.vn".into())),
+        ];
+        let shard = Shard { entries: entries.into(), ..Shard::default() };
+        assert_eq!(replica.offer_shard(1, 0, 2, shard), crate::agent::directory::Offer::Taken);
+        for (map, key) in
+            [("mailbox", "an@x.vn"), ("alias", "an@x.vn"), ("sender", "a@x.vn"), ("refusal", "a@x.vn")]
+        {
+            assert!(matches!(ask(&replica, map, key), Reply::Temp(_)), "{map} {key}");
+        }
+        assert_eq!(ask(&replica, "alias", "an.le@x.vn"), Reply::NotFound);
     }
 
     #[tokio::test]

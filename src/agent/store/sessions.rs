@@ -1,4 +1,5 @@
-//! Ends the sessions of those who may not be in any more: their mailbox was suspended, retired, deleted or renamed.
+//! Ends the sessions of those who may not be in any more: their mailbox was suspended, retired, deleted or renamed, or
+//! its password was changed, as when somebody else takes over the mailbox of a unit.
 //!
 //! Cyrus' list of its processes comes in (`proc_path` of `imapd.conf`: one file for each, named by its id), a signal to
 //! some of them goes out. A session that began rightly is compared with the directory at every change of it; one that is
@@ -48,12 +49,15 @@ pub async fn run(replica: Replica, shard: u32, metrics: Metrics) {
     }
 }
 
+/// The owner's uid, and the hash of the password.
+type Opened = (String, Option<String>);
+
 /// What sessions are judged by.
 struct Watch {
     replica: Replica,
     shard: u32,
-    /// Whose mail each session was opened for.
-    owners: HashMap<(i32, String), String>,
+    /// Whose mail each session was opened for, and with what password.
+    owners: HashMap<(i32, String), Opened>,
 }
 
 impl Watch {
@@ -88,10 +92,12 @@ impl Watch {
             });
             let key = (session.pid, session.user.clone());
             let began = self.owners.remove(&key);
-            match entry {
-                Some(entry) if began.as_ref().is_none_or(|owner| *owner == entry.uid) => {
-                    owners.insert(key, entry.uid.clone());
-                }
+            let now = entry.map(|entry| {
+                let hash = entry.credential.as_ref().map(|credential| credential.hash.clone());
+                (entry.uid.clone(), hash)
+            });
+            match now {
+                Some(now) if began.is_none_or(|began| began == now) => drop(owners.insert(key, now)),
                 _ => to_end.push(session.clone()),
             }
         }
@@ -158,8 +164,11 @@ mod tests {
         let mut watch = watch();
         let sessions = [of(2, "an@x.vn"), of(3, "binh@x.vn")];
         assert_eq!(watch.unwelcome(&sessions), []);
-        watch.owners.insert((2, "an@x.vn".into()), "somebody before".into());
-        assert_eq!(watch.unwelcome(&sessions), sessions[..1]);
+        let an = (2, "an@x.vn".to_owned());
+        for before in [("somebody before".into(), None), ("an".into(), Some("another password's".into()))] {
+            watch.owners.insert(an.clone(), before);
+            assert_eq!(watch.unwelcome(&sessions), sessions[..1]);
+        }
         assert_eq!(watch.unwelcome(&sessions), [], "a new session has this number");
     }
 

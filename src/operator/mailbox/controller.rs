@@ -146,6 +146,7 @@ impl Controller {
             return;
         }
         self.load_new();
+        self.index.clock(k8s_openapi::jiff::Timestamp::now().as_second());
         self.tend_retired(now);
         let changes = self.settle();
         let Changes { mailboxes, domains, asks, .. } = changes;

@@ -78,7 +78,7 @@ impl Controller {
             return self.statuses.forget(&target);
         }
         let trouble = if published.ready == Some(false) { status.conditions.clone() } else { Vec::new() };
-        let Ok(value) = serde_json::to_value(&status) else { return };
+        let Ok(value) = value(&status) else { return };
         let word = Word { uid: mailbox.fact.meta.uid.to_string(), status: value, published, trouble };
         self.statuses.push(target, word);
     }
@@ -185,7 +185,7 @@ impl Controller {
             return;
         }
         let trouble = status.conditions.clone();
-        let Ok(status) = serde_json::to_value(&status) else { return };
+        let Ok(status) = value(&status) else { return };
         self.statuses.push(Target::Mailbox(key.clone()), Word { uid, status, published, trouble });
     }
 
@@ -305,4 +305,13 @@ impl Controller {
         let Some(parts) = parts.into_iter().map(number_of).collect::<Option<Vec<_>>>() else { return false };
         self.agents.hold(&name, store, &parts)
     }
+}
+
+/// As a patch: what is not there any more is taken away.
+fn value(status: &MailboxStatus) -> serde_json::Result<serde_json::Value> {
+    let mut value = serde_json::to_value(status)?;
+    if status.former_addresses.is_empty() {
+        value["formerAddresses"] = serde_json::Value::Null;
+    }
+    Ok(value)
 }

@@ -1,12 +1,17 @@
 //! What status says of a Mailbox. Input is the index's verdict and whether the agents have it; output is
 //! the status. Pure.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+    jiff::Timestamp,
+};
 
 use super::agents::StoreFailure;
-use super::index::{Estate, Key, Login, LoginProblem, Mailbox, MailboxFact, Obstacle, Problem, Verdict};
+use super::index::{
+    Estate, Former, Hindrance, Key, Login, LoginProblem, Mailbox, MailboxFact, Obstacle, Problem, Verdict,
+};
 use crate::{
-    api::{MailboxState, MailboxStatus},
+    api::{MailboxState, MailboxStatus, mailbox::FormerAddress},
     conditions::{self, Finding},
     directory::Refusal,
 };
@@ -40,9 +45,7 @@ pub fn mailbox(
     let old = Condition {
         type_: "Ready".to_owned(),
         status: conditions::status_word(fact.published.ready).to_owned(),
-        last_transition_time: Time(
-            k8s_openapi::jiff::Timestamp::from_second(fact.published.since).unwrap_or(now.0),
-        ),
+        last_transition_time: Time(Timestamp::from_second(fact.published.since).unwrap_or(now.0)),
         message: String::new(),
         observed_generation: None,
         reason: String::new(),
@@ -56,11 +59,28 @@ pub fn mailbox(
     };
     MailboxStatus {
         observed_generation: Some(fact.meta.generation),
+        address: has_address(fact, verdict).then(|| fact.address.to_string()),
+        former_addresses: fact.moving.former.iter().map(|it| former(fact, it)).collect(),
         shard: fact.shard,
         restored_from: fact.restored_from.as_deref().map(str::to_owned),
         credentials_secret: secret,
         conditions: conditions::merge(&old, &[finding], Some(fact.meta.generation), now),
     }
+}
+
+/// Whether nobody can take away the address under which it is served.
+fn has_address(fact: &MailboxFact, verdict: &Verdict) -> bool {
+    let blocked = verdict.problems.iter().any(|problem| matches!(problem, Problem::Estate(_)));
+    fact.moving.settled || verdict.system.is_some() && !blocked
+}
+
+fn former(fact: &MailboxFact, former: &Former) -> FormerAddress {
+    let (since, until) = (at(former.since), at(fact.kept_until(former)));
+    FormerAddress { address: former.address.to_string(), since, until }
+}
+
+fn at(seconds: i64) -> Time {
+    Time(Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX))
 }
 
 /// Whether nothing but the agents' answer is missing for `Ready`.
@@ -115,6 +135,7 @@ fn reason(problem: &Problem) -> &'static str {
         Problem::AddressConflict(_) => "AddressConflict",
         Problem::AliasConflict(..) => "AliasConflict",
         Problem::AliasDomain(_) => "AliasDomainNotFound",
+        Problem::Move(_) => "RenameRefused",
         Problem::Estate(estate) => estate_reason(estate),
         Problem::OtherOwner => "OtherOwner",
         Problem::HasMail => "HasMail",
@@ -144,6 +165,7 @@ fn message(problem: &Problem, key: &Key, mailbox: &Mailbox) -> String {
             "The mailbox is served without the alias {alias}: no MailDomain of namespace {} and of the same system has its domain.",
             key.namespace
         ),
+        Problem::Move(hindrance) => hindrance_message(hindrance, key, mailbox),
         Problem::Estate(estate) => estate_message(estate, mailbox),
         Problem::OtherOwner => format!(
             "The store has mail under {0} whose owner is not this Mailbox; nobody is let in, and mail waits in the queue. Is it this owner's (a cluster rebuilt from Git): kubectl annotate mailbox {1} mail.angiang.gov.vn/adopt={0}. If not, give this mailbox another address.",
@@ -203,6 +225,40 @@ impl Problem {
             _ => None,
         }
     }
+}
+
+fn hindrance_message(hindrance: &Hindrance, key: &Key, mailbox: &Mailbox) -> String {
+    let fact = &mailbox.fact;
+    let wanted = fact.moving.wanted.as_deref().unwrap_or_default();
+    let why = match hindrance {
+        Hindrance::Taken(holder) => {
+            format!("Mailbox {holder} has {wanted}. Name another address, or free that one")
+        }
+        Hindrance::Kept(holder, until) => format!(
+            "{wanted} was the address of Mailbox {holder}, whose mail it reaches until {}. Name another address, or wait",
+            at(*until).0
+        ),
+        Hindrance::Retired(names) => {
+            let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+            format!(
+                "{wanted} was another mailbox's address, whose mail is kept as RetiredMailbox {}. Name another address, or have that mail purged (kubectl annotate retiredmailbox <name> mail.angiang.gov.vn/purge={wanted})",
+                names.join(", ")
+            )
+        }
+        Hindrance::Domain(Obstacle::DomainNotFound) => {
+            format!("no MailDomain in namespace {} has the domain of {wanted}. Create one", key.namespace)
+        }
+        Hindrance::Domain(obstacle) => {
+            format!(
+                "the domain of {wanted} is not served. {}",
+                obstacle_message(obstacle, key).trim_end_matches('.')
+            )
+        }
+        Hindrance::OtherSystem(system) => format!(
+            "the domain of {wanted} is served by MailSystem {system}, which does not have the mail. Name an address in a domain of the same system"
+        ),
+    };
+    format!("The mailbox keeps the address {}: {why}.", fact.address)
 }
 
 fn estate_reason(estate: &Estate) -> &'static str {

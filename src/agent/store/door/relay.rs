@@ -6,7 +6,10 @@
 use futures::{SinkExt, StreamExt};
 use tokio::time::timeout;
 
-use super::session::{Error, IDLE, Session, away};
+use super::{
+    dialect::is_unknown,
+    session::{Error, IDLE, Session, away},
+};
 use crate::{
     agent::lmtp::Transaction,
     wire::{
@@ -32,6 +35,8 @@ impl Session {
         for _ in 0..std::mem::take(&mut self.accepted) {
             let reply = match &mut open {
                 Ok(transaction) => match transaction.stored().await {
+                    // It was there when it was asked for: it is being moved.
+                    Ok(reply) if is_unknown(&reply) => Reply::new(451, 2, 1, "the mailbox is being moved"),
                     Ok(reply) => reply,
                     Err(error) => {
                         let reply = away(&error);

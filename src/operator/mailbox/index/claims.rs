@@ -1,5 +1,5 @@
-//! Who has a domain or an address when several objects claim it: the older object, whatever else is wrong with it. So
-//! the outcome for one address never depends on the outcome for another, with one exception: an alias is listed only
+//! Who has a domain or an address when several objects claim it: the older object, whatever else is wrong with it; an
+//! address that status says one of them has stays with that one. So the outcome for one address never depends on the outcome for another, with one exception: an alias is listed only
 //! while its mailbox has its own address.
 
 use std::{
@@ -126,7 +126,7 @@ impl Index {
                 if let Some(mailbox) =
                     self.mailboxes.get(key).filter(|mailbox| mailbox.fact.address == address)
                 {
-                    aliases.extend(mailbox.fact.aliases.iter().cloned());
+                    aliases.extend(mailbox.fact.others().cloned());
                 }
             }
             before.insert(address, old);
@@ -149,10 +149,17 @@ impl Index {
         for key in keeping.into_iter().chain(others) {
             let Some(mailbox) = self.mailboxes.get(key) else { continue };
             let own = mailbox.fact.address == *address;
-            let Ok(system) = self.placement(&key.namespace, domain_of(&mailbox.fact.address)) else {
-                continue;
+            let there = self.placement(&key.namespace, domain_of(address));
+            let system = match self.placement(&key.namespace, domain_of(&mailbox.fact.address)) {
+                Ok(system) => system,
+                // It can leave a domain that is gone.
+                Err(_) if !own && mailbox.fact.only_wants(address) => match there {
+                    Ok(system) => system,
+                    Err(_) => continue,
+                },
+                Err(_) => continue,
             };
-            if !own && self.placement(&key.namespace, domain_of(address)) != Ok(system) {
+            if !own && there != Ok(system) {
                 continue;
             }
             if winners.iter().all(|winner| winner.system != *system) {
@@ -171,6 +178,7 @@ impl Index {
                 || self
                     .mailboxes
                     .get(&winner.key)
+                    .filter(|mailbox| !mailbox.fact.only_wants(address))
                     .and_then(|mailbox| self.winner(&mailbox.fact.address, &winner.system))
                     .is_some_and(|own| own.own && own.key == winner.key);
         }

@@ -30,6 +30,21 @@ pub struct Existing {
     pub retired: std::collections::BTreeMap<String, Retired>,
 }
 
+impl Existing {
+    fn mailbox(&self, address: &str) -> Option<&MailboxEntry> {
+        match self.entries.get(address)? {
+            Entry::Mailbox(entry) => Some(entry),
+            Entry::Alias(_) => None,
+        }
+    }
+
+    /// By owner: a mailbox may have had another address.
+    fn by_uid(&self) -> HashMap<&str, &MailboxEntry> {
+        let mailboxes = self.entries.keys().filter_map(|address| self.mailbox(address));
+        mailboxes.filter(|entry| !entry.uid.is_empty()).map(|entry| (entry.uid.as_str(), entry)).collect()
+    }
+}
+
 /// The changed parts of a directory.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Compiled {
@@ -81,11 +96,13 @@ impl Index {
         }
         system.reshard(existing.shards.clamp(1, 1 << 16).next_power_of_two());
         let addresses: Vec<_> = system.shards.iter().flatten().cloned().collect();
+        let by_uid = existing.by_uid();
         for address in addresses {
             let Some(winner) = self.winner(&address, name).filter(|winner| winner.own) else { continue };
             let key = winner.key.clone();
             if let Some(mailbox) = self.mailboxes.get_mut(&key)
-                && let Some(Entry::Mailbox(entry)) = existing.entries.get(&*address)
+                && let Some(entry) =
+                    existing.mailbox(&address).or(by_uid.get(&*mailbox.fact.meta.uid).copied())
             {
                 mailbox.fact.shard = Some(mailbox.fact.shard.unwrap_or(entry.store));
                 // A predecessor's password opens nothing.

@@ -173,10 +173,12 @@ pub struct SecretRef {
 pub struct MailboxFact {
     /// Identity.
     pub meta: Meta,
-    /// Its own address, folded.
+    /// The address that it is served under, or is to be, folded.
     pub address: Arc<str>,
-    /// Its other addresses, folded, without its own and without repetitions.
+    /// The other addresses that it names, folded, without repetitions.
     pub aliases: Box<[Arc<str>]>,
+    /// Where it comes from and goes to.
+    pub moving: super::Moving,
     /// What the owner may do.
     pub state: MailboxState,
     /// What senders are told instead of taking their mail.
@@ -203,21 +205,24 @@ impl TryFrom<&api::Mailbox> for MailboxFact {
     /// Fails for an address or alias that the directory cannot hold: the rules of the definition were bypassed.
     fn try_from(object: &api::Mailbox) -> Result<Self, AddressError> {
         let spec = &object.spec;
-        let address = directory::fold(&spec.address)?;
+        let named: Arc<str> = directory::fold(&spec.address)?.into();
         let mut aliases =
             spec.aliases.iter().map(|alias| directory::fold(alias)).collect::<Result<Vec<_>, _>>()?;
         aliases.sort();
         aliases.dedup();
-        aliases.retain(|alias| *alias != address);
+        aliases.retain(|alias| **alias != *named);
         let status = object.status.clone().unwrap_or_default();
+        let has = status.address.as_deref().and_then(|address| directory::fold(address).ok());
+        let address = has.map_or_else(|| named.clone(), Arc::from);
         let adopt = object
             .annotations()
             .get(ADOPT)
-            .is_some_and(|named| directory::fold(named).as_ref() == Ok(&address));
+            .is_some_and(|it| directory::fold(it).is_ok_and(|it| *it == *named));
         Ok(Self {
             meta: Meta::of(object),
             adopt,
-            address: address.into(),
+            moving: moving(named.clone(), &address, spec, &status),
+            address,
             aliases: aliases.into_iter().map(Arc::from).collect(),
             state: spec.state,
             refusal: match (spec.state, spec.while_suspended) {
@@ -237,10 +242,24 @@ impl TryFrom<&api::Mailbox> for MailboxFact {
     }
 }
 
-impl MailboxFact {
-    /// Every address that it claims.
-    pub fn addresses(&self) -> impl Iterator<Item = &Arc<str>> {
-        std::iter::once(&self.address).chain(&*self.aliases)
+impl MailboxFact {}
+
+/// Where a mailbox that names `named` and has `address` comes from and goes to.
+fn moving(
+    named: Arc<str>,
+    address: &str,
+    spec: &api::MailboxSpec,
+    status: &api::MailboxStatus,
+) -> super::Moving {
+    let former = status.former_addresses.iter().filter_map(|it| {
+        let address = directory::fold(&it.address).ok()?.into();
+        Some(super::Former { address, since: it.since.0.as_second() })
+    });
+    super::Moving {
+        wanted: (*named != *address).then_some(named),
+        former: former.filter(|it| *it.address != *address).collect(),
+        keep: days(&spec.keep_former_address).map_or(90, |keep| u32::try_from(keep / 86_400).unwrap_or(90)),
+        settled: status.address.is_some(),
     }
 }
 

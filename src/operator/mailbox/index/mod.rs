@@ -9,6 +9,9 @@ mod compile;
 mod directory;
 mod facts;
 mod login;
+mod moving;
+#[cfg(test)]
+mod moving_tests;
 #[cfg(test)]
 mod oracle;
 mod placement;
@@ -24,6 +27,7 @@ pub use facts::{
     DomainFact, Key, Mailbox, MailboxFact, Meta, ObjectName, Published, SecretRef, SystemFact, digest,
 };
 pub use login::{Ask, Login, LoginProblem, Password, Print};
+pub use moving::{Former, Hindrance, Moving};
 pub use placement::Obstacle;
 pub use retirement::{Departed, Estate, Records, retired_name};
 pub use verdict::{Problem, Verdict};
@@ -70,6 +74,13 @@ pub struct Index {
     restoring: HashMap<ObjectName, Vec<Key>>,
     /// Whether the Secrets of the cluster were listed once.
     secrets_listed: bool,
+    /// Mailboxes that name another address than they have.
+    moving: HashSet<Key>,
+    /// Mailboxes with former addresses.
+    leaving: HashSet<Key>,
+    /// The time, in seconds of Unix time, and when former addresses were last looked at.
+    now: i64,
+    looked_at: i64,
     dirty_addresses: HashSet<Arc<str>>,
     dirty_domains: HashSet<Arc<str>>,
     changes: Changes,
@@ -160,12 +171,17 @@ impl Index {
 
     /// A Mailbox is there, or changed.
     pub fn apply_mailbox(&mut self, key: &Key, mut fact: MailboxFact) {
+        let revived = self.mailboxes.get(key).is_some_and(|it| it.held.is_some());
         let mended = self.mend_mailbox(key);
+        let held = self.has_address(key);
         let Some(old) = self.mailboxes.get_mut(key) else { return self.insert_mailbox(key, fact) };
         let same_object = old.fact.meta.same_object(&fact.meta);
         if same_object {
             // The shard is chosen before it stands in status.
             fact.shard = old.fact.shard.or(fact.shard);
+            if held || old.fact.moving.settled {
+                fact.stay(&old.fact, revived);
+            }
         }
         if old.fact == fact && !mended {
             return;
@@ -173,14 +189,20 @@ impl Index {
         self.changes.mailboxes.insert(key.clone());
         let relinked = !same_object
             || (&old.fact.address, &old.fact.aliases, &old.fact.secret, &old.fact.restore_from)
-                != (&fact.address, &fact.aliases, &fact.secret, &fact.restore_from);
+                != (&fact.address, &fact.aliases, &fact.secret, &fact.restore_from)
+            || (&old.fact.moving.wanted, &old.fact.moving.former)
+                != (&fact.moving.wanted, &fact.moving.former);
         if !relinked {
             let content = |fact: &MailboxFact| {
                 let restored = fact.restored_from.clone();
                 (fact.state, fact.refusal.clone(), fact.quota, fact.shard, fact.adopt, restored)
             };
             let content = mended || content(&old.fact) != content(&fact);
+            let settled = old.fact.moving.settled != fact.moving.settled;
             old.fact = fact;
+            if settled {
+                self.settle_claim(key);
+            }
             if content {
                 self.touch_content(key);
             }
@@ -209,12 +231,6 @@ impl Index {
             self.dirty_addresses.insert(address.clone());
             let member = ObjectName::new(&key.namespace, crate::directory::domain_of(address));
             self.members.entry(member).or_default().insert(key.clone());
-            let age = (fact.meta.created, key);
-            let claim = self.claims.entry(address.clone()).or_default();
-            let at = claim.by.partition_point(|other| {
-                (self.mailboxes.get(other).map_or(i64::MAX, |other| other.fact.meta.created), other) < age
-            });
-            claim.by.insert(at, key.clone());
         }
         if let Some(secret) = &fact.secret {
             let name = ObjectName::new(&key.namespace, &secret.name);
@@ -228,7 +244,12 @@ impl Index {
             });
             keys.insert(at, key.clone());
         }
+        let addresses: Vec<_> = fact.addresses().cloned().collect();
         self.mailboxes.insert(key.clone(), Mailbox { fact, password: Password::default(), held: None });
+        for address in &addresses {
+            self.claim(key, address);
+        }
+        self.note_moving(key, true);
     }
 
     /// A Mailbox is gone.
@@ -243,6 +264,7 @@ impl Index {
 
     fn unlink_mailbox(&mut self, key: &Key) {
         let Some(Mailbox { fact, .. }) = self.mailboxes.remove(key) else { return };
+        self.note_moving(key, false);
         if let Some(source) = &fact.restore_from {
             let name = ObjectName::new(&key.namespace, source);
             if let Some(keys) = self.restoring.get_mut(&name) {
@@ -285,6 +307,7 @@ impl Index {
     pub fn settle(&mut self) -> Changes {
         self.settle_domains();
         self.settle_addresses();
+        self.settle_moves();
         self.settle_departed();
         let touched: Vec<Key> = self.changes.mailboxes.iter().cloned().collect();
         for key in &touched {

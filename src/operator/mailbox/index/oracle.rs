@@ -46,7 +46,12 @@ fn op() -> impl Strategy<Value = Op> {
             fact.map(|(age, own, aliases, active, uid)| {
                 let aliases: Vec<&str> = aliases.iter().map(String::as_str).collect();
                 let state = if active { MailboxState::Active } else { MailboxState::Suspended };
-                MailboxFact { state, meta: meta(age, uid), ..mailbox(age, &own, &aliases) }
+                // A change of address is a matter of what was before, so here another address is another object's. Whether
+                // it is settled goes with the object, too.
+                let letter = |at: usize, first: u8| own.as_bytes()[at] - first;
+                let object = meta(age, letter(0, b'u') * 6 + letter(2, b'x') * 2 + uid);
+                let moving = Moving { settled: uid == 1, ..Moving::default() };
+                MailboxFact { state, meta: object, moving, ..mailbox(age, &own, &aliases) }
             }),
         )
     });
@@ -115,7 +120,11 @@ fn oracle(state: &State, name: &SystemName) -> (BTreeSet<String>, BTreeMap<Strin
                 && here(key, &fact.address)
                 && here(key, address)
         });
-        claims.min_by_key(|(key, fact)| (fact.meta.created, key.clone())).map(|(key, _)| key.clone())
+        let rank = |(key, fact): &&(Key, MailboxFact)| {
+            let holds = fact.moving.settled && *fact.address == *address;
+            (!holds, fact.meta.created, key.clone())
+        };
+        claims.min_by_key(rank).map(|(key, _)| key.clone())
     };
     let mut entries = BTreeMap::new();
     for (key, fact) in state.2.values().filter(|(key, fact)| has(&fact.address).as_ref() == Some(key)) {

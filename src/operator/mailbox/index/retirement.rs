@@ -67,6 +67,11 @@ impl Records {
         uids.filter_map(|uid| Some((&**uid, self.by_uid.get(uid)?)))
     }
 
+    /// The RetiredMailboxes for mail of other owners than `uid` under this address.
+    pub(super) fn of_others(&self, address: &str, uid: &str) -> Vec<ObjectName> {
+        self.at(address).filter(|(other, _)| *other != uid).map(|it| retired_name(it.0, it.1)).collect()
+    }
+
     /// The one whose RetiredMailbox has this name.
     fn named(&self, name: &ObjectName) -> Option<&str> {
         self.iter().find(|(uid, record)| retired_name(uid, record) == *name).map(|(uid, _)| uid)

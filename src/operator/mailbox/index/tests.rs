@@ -52,6 +52,7 @@ pub(super) fn mailbox(created: i64, address: &str, aliases: &[&str]) -> MailboxF
         meta: meta(created, 0),
         address: address.into(),
         aliases: aliases.iter().filter(|alias| **alias != address).map(|alias| Arc::from(*alias)).collect(),
+        moving: Moving { keep: 90, ..Moving::default() },
         state: MailboxState::Active,
         refusal: None,
         quota: Some(1 << 20),
@@ -64,7 +65,7 @@ pub(super) fn mailbox(created: i64, address: &str, aliases: &[&str]) -> MailboxF
     }
 }
 
-fn served() -> (Index, Arc<SystemName>) {
+pub(super) fn served() -> (Index, Arc<SystemName>) {
     let (mut index, name) = (Index::default(), system_name(0));
     index.secrets_listed();
     index.apply_system(&name, system(0, &[]));

@@ -177,6 +177,7 @@ fn held(meta: &Meta, address: &str, mut aliases: Vec<Arc<str>>, entry: &MailboxE
         meta: meta.clone(),
         address: address.into(),
         aliases: aliases.into(),
+        moving: super::Moving { settled: true, ..super::Moving::default() },
         state: entry.state,
         refusal: entry.refusal.clone(),
         quota: Some(entry.quota),

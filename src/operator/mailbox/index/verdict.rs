@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{DomainFact, Estate, Index, Key, Login, LoginProblem, Mailbox, Obstacle};
+use super::{DomainFact, Estate, Hindrance, Index, Key, Login, LoginProblem, Mailbox, Obstacle};
 use crate::{directory::domain_of, names::SystemName};
 
 /// Something wrong with a Mailbox.
@@ -18,6 +18,8 @@ pub enum Problem {
     AliasDomain(Arc<str>),
     /// The Secret gives no password.
     Login(LoginProblem),
+    /// It keeps its address, for it cannot have the one that it names.
+    Move(Hindrance),
     /// Its address has, or it names, mail that it cannot have.
     Estate(Estate),
     /// The store has other mail under its address than its own.
@@ -90,7 +92,7 @@ impl Index {
             }
             _ => {}
         }
-        let mut problems = Vec::new();
+        let mut problems: Vec<_> = self.hindrance(key, system).map(Problem::Move).into_iter().collect();
         match self.estate(key) {
             Estate::Own | Estate::Heir(_) => {}
             estate => problems.push(Problem::Estate(estate)),
@@ -101,7 +103,7 @@ impl Index {
         if mailbox.fact.quota.is_none() {
             problems.push(Problem::Quota);
         }
-        for alias in &mailbox.fact.aliases {
+        for alias in mailbox.fact.aliases.iter().filter(|alias| **alias != mailbox.fact.address) {
             if self.placement(&key.namespace, domain_of(alias)) != Ok(system) {
                 problems.push(Problem::AliasDomain(alias.clone()));
             } else if let Some(winner) = self.winner(alias, system).filter(|winner| winner.key != *key) {

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
     derive = "PartialEq",
     doc = "A mailbox: one address, its aliases, its owner's credentials and its quota.",
     printcolumn(name = "Address", type_ = "string", json_path = ".spec.address"),
+    printcolumn(name = "Type", type_ = "string", json_path = ".spec.type"),
     printcolumn(name = "Unit", type_ = "string", json_path = ".spec.unit"),
     printcolumn(name = "State", type_ = "string", json_path = ".spec.state"),
     printcolumn(name = "Quota", type_ = "string", json_path = ".spec.quota"),
@@ -39,6 +40,10 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("!has(self.aliases) || !(self.address in self.aliases)", "the address of the mailbox cannot be one of its aliases"))]
+#[x_kube(validation = ("!has(self.members) || self.members.size() == 0 || self.type in ['Unit', 'Shared']", "only a mailbox of type Unit or Shared has members"))]
+#[x_kube(validation = ("!has(self.members) || !self.members.exists(m, m.address == self.address)", "a mailbox is no member of itself"))]
+#[x_kube(validation = ("self.type != 'Shared' || !has(self.passwordSecret)", "nobody logs in to a Shared mailbox, so it has no password; its members open it with their own"))]
+#[x_kube(validation = ("!(oldSelf.type in ['Unit', 'Shared']) || self.type in ['Unit', 'Shared']", "the mailbox of a unit cannot become that of a person; make a new Mailbox"))]
 pub struct MailboxSpec {
     /// The mailbox's address (RFC 5321 Mailbox, lower case, dot-atom local part of at most 64 characters).
     /// When it is changed, the mail goes with it and the former address goes on reaching the mailbox for a time.
@@ -56,6 +61,17 @@ pub struct MailboxSpec {
     #[x_kube(validation = ("self.matches('^([7-9]|[1-9][0-9]{1,3})d$')", "must be a number of days, at least 7d, such as 90d"))]
     #[schemars(length(max = 5))]
     pub keep_former_address: String,
+
+    /// Whose it is. `Unit` and `Shared` may have members; nobody logs in to a `Shared` one. Of these two none becomes one of
+    /// the others: what a unit's members could read is not handed to one person.
+    #[serde(default)]
+    pub r#type: MailboxType,
+
+    /// Who else uses it: each member with an own password, in the folder list of an own mailbox.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(validation = ("self.all(m, m.address.matches('^[a-z0-9!#$%&*+/=?^_{|}~-]+([.][a-z0-9!#$%&*+/=?^_{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z][a-z0-9-]{0,61}[a-z0-9]$'))", "every member must be a lower-case address with a domain"))]
+    #[schemars(schema_with = "members_schema")]
+    pub members: Vec<Member>,
 
     /// The owner's name as people read it, for example `Nguyễn Văn An`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,6 +125,41 @@ pub struct MailboxSpec {
     /// The Secret with the password. Without it a password is generated into the Secret `<name>-credentials`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_secret: Option<SecretKeyRef>,
+}
+
+/// Whose a mailbox is.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MailboxType {
+    /// A person's.
+    #[default]
+    Person,
+    /// A unit's, with a log-in of its own.
+    Unit,
+    /// Its members' alone: nobody logs in to it.
+    Shared,
+    /// A program's.
+    Service,
+}
+
+/// Somebody who uses the mailbox besides its owner.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// An address of a mailbox of the same system.
+    pub address: String,
+    /// What the member may do: Read (see the folders and read), Write (also mark, file, delete and make folders),
+    /// `SendAs` (send from its addresses).
+    pub rights: Vec<MemberRight>,
+}
+
+/// What a member may do.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MemberRight {
+    /// See the folders and read.
+    Read,
+    /// Also mark, file, delete and make folders.
+    Write,
+    /// Send from its addresses.
+    SendAs,
 }
 
 /// A key of a Secret in the namespace of the object that refers to it.
@@ -176,6 +227,9 @@ pub struct MailboxStatus {
     /// Addresses that it had, and that reach it for a time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former_addresses: Vec<FormerAddress>,
+    /// The mailboxes that the members are. Whoever has the address of one later is not the member.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<BoundMember>,
     /// The store shard that holds the mail. It is chosen once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<u32>,
@@ -189,6 +243,17 @@ pub struct MailboxStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "super::schema::conditions")]
     pub conditions: Vec<Condition>,
+}
+
+/// The mailbox that a member is.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct BoundMember {
+    /// The member's address in the spec.
+    pub address: String,
+    /// Namespace and name of its Mailbox.
+    pub mailbox: String,
+    /// Its uid.
+    pub uid: String,
 }
 
 /// An address that a mailbox had.
@@ -219,5 +284,29 @@ fn aliases_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "array", "maxItems": 64, "x-kubernetes-list-type": "set",
         "items": {"type": "string", "minLength": 3, "maxLength": 254}
+    })
+}
+
+/// Members by address: the bounds keep the cost of the CEL rules within the API server's budget.
+fn members_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "array", "maxItems": 128,
+        "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["address"],
+        "items": {
+            "type": "object",
+            "description": "Somebody who uses the mailbox besides its owner.",
+            "required": ["address", "rights"],
+            "properties": {
+                "address": {
+                    "description": "An address of a mailbox of the same system.",
+                    "type": "string", "minLength": 3, "maxLength": 254
+                },
+                "rights": {
+                    "description": "What the member may do: Read (see the folders and read), Write (also mark, file, delete and make folders), SendAs (send from its addresses).",
+                    "type": "array", "minItems": 1, "maxItems": 3, "x-kubernetes-list-type": "set",
+                    "items": {"type": "string", "enum": ["Read", "Write", "SendAs"]}
+                }
+            }
+        }
     })
 }

@@ -10,7 +10,9 @@ mod schema;
 pub mod system;
 
 pub use domain::{MailDomain, MailDomainSpec, MailDomainStatus};
-pub use mailbox::{Mailbox, MailboxSpec, MailboxState, MailboxStatus, Protocol, WhileSuspended};
+pub use mailbox::{
+    Mailbox, MailboxSpec, MailboxState, MailboxStatus, MailboxType, MemberRight, Protocol, WhileSuspended,
+};
 pub use retired::{RetiredMailbox, RetiredMailboxSpec, RetiredMailboxStatus};
 pub use system::{MailSystem, MailSystemSpec, MailSystemStatus};
 

@@ -14,11 +14,11 @@ mod format;
 pub use address::{AddressError, domain_of, fold};
 pub use format::{FormatError, decode_index, decode_shard, encode_index, encode_shard};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::MailboxState;
+use crate::api::{MailboxState, MemberRight};
 
 /// Key of the compressed content in the Secret of an index or a shard.
 pub const CONTENT: &str = "directory";
@@ -89,6 +89,19 @@ pub struct MailboxEntry {
     /// How a password is checked; without it nobody can log in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<Credential>,
+    /// Who uses it besides its owner, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<Share>,
+}
+
+/// Somebody who uses a mailbox besides its owner.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Share {
+    /// The own address of the member's mailbox, folded.
+    pub address: String,
+    /// What it may do.
+    pub rights: BTreeSet<MemberRight>,
 }
 
 /// Why a mailbox takes no mail from outside. What was accepted before is delivered all the same.

@@ -20,4 +20,5 @@ mod faults;
 mod moving;
 mod objects;
 mod refusals;
+mod sharing;
 mod tenants;

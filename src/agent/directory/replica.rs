@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use super::state::{Directory, Held, Offer, Slot, State, compact};
 use crate::{
     agent::token::TokenKey,
+    api::MemberRight,
     directory::{Index, MailboxEntry, Retired, Shard},
     names::SystemName,
 };
@@ -28,6 +29,14 @@ pub struct Found {
     pub address: String,
     /// What is known of it.
     pub entry: Arc<MailboxEntry>,
+}
+
+impl Found {
+    /// The log-ins that may send as it.
+    pub fn senders(&self) -> impl Iterator<Item = &str> {
+        let members = self.entry.shares.iter().filter(|share| share.rights.contains(&MemberRight::SendAs));
+        std::iter::once(self.address.as_str()).chain(members.map(|share| share.address.as_str()))
+    }
 }
 
 /// Half of a change of the directory has arrived: what it says is not an answer.
@@ -94,10 +103,11 @@ impl Replica {
         looked.transpose()
     }
 
-    /// Whether the mailbox that logged in as `login` may send as `address` (both folded): its own address or an alias.
+    /// Whether the mailbox that logged in as `login` may send as `address` (both folded): its own address or an alias, or
+    /// one of a mailbox as whose member it may.
     #[must_use]
     pub fn owns(&self, login: &str, address: &str) -> bool {
-        self.find(address).is_some_and(|found| found.address == login)
+        self.find(address).is_some_and(|found| found.senders().any(|sender| sender == login))
     }
 
     /// The domains for which mail is accepted, folded and sorted; empty before [`Self::loaded`].

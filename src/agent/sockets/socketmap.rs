@@ -43,7 +43,7 @@ struct Labels {
 type Lookups = Family<Labels, Counter>;
 
 /// The answer to one question. `mailbox`: whether the address is a mailbox's own; `alias`: the mailbox that another
-/// address reaches; `sender`: the login that may use the address; `refusal`: what a sender is told who writes to a mailbox
+/// address reaches; `sender`: the logins that may use the address, separated by commas; `refusal`: what a sender is told who writes to a mailbox
 /// that takes no mail, as an action of Postfix' `access(5)`.
 #[must_use]
 pub fn answer(replica: &Replica, request: &Request) -> Reply {
@@ -61,7 +61,7 @@ pub fn answer(replica: &Replica, request: &Request) -> Reply {
     match &*request.map {
         b"mailbox" if found.address == address => Reply::Ok(Bytes::from(address)),
         b"alias" if found.address != address => Reply::Ok(Bytes::from(found.address)),
-        b"sender" => Reply::Ok(Bytes::from(found.address)),
+        b"sender" => Reply::Ok(Bytes::from(found.senders().collect::<Vec<_>>().join(","))),
         b"mailbox" | b"alias" => Reply::NotFound,
         b"refusal" => found.entry.refusal.as_ref().map_or(Reply::NotFound, refusal),
         _ => Reply::Perm("no such map".into()),
@@ -188,6 +188,30 @@ mod tests {
             }
             assert_eq!(ask(&replica, "refusal", "x.vn"), Reply::NotFound);
         }
+    }
+
+    #[test]
+    fn members_who_may_send_are_named_as_senders_and_those_who_only_read_are_not() {
+        use crate::{
+            api::MemberRight,
+            directory::{Entry, MailboxEntry, Shard, Share},
+        };
+        let member = |address: &str, right| Share { address: address.into(), rights: [right].into() };
+        let members = vec![member("an@x.vn", MemberRight::SendAs), member("binh@x.vn", MemberRight::Write)];
+        let mailbox = MailboxEntry { shares: members, ..MailboxEntry::default() };
+        let entries = [
+            ("vt@x.vn".to_owned(), Entry::Mailbox(mailbox)),
+            ("van-thu@x.vn".to_owned(), Entry::Alias("vt@x.vn".into())),
+        ];
+        let replica = testing::empty();
+        testing::fill(&replica);
+        let shard = Shard { entries: entries.into(), ..Shard::default() };
+        assert_eq!(replica.offer_shard(1, 0, 2, shard), crate::agent::directory::Offer::Taken);
+        for key in ["vt@x.vn", "Van-thu@x.vn"] {
+            assert_eq!(ask(&replica, "sender", key), Reply::Ok("vt@x.vn,an@x.vn".into()));
+        }
+        assert!(replica.owns("an@x.vn", "van-thu@x.vn") && replica.owns("vt@x.vn", "vt@x.vn"));
+        assert!(!replica.owns("binh@x.vn", "vt@x.vn"));
     }
 
     #[test]

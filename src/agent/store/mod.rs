@@ -27,7 +27,7 @@ use axum::{Json, Router, routing::get};
 use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, UnixDatagram, UnixListener},
-    sync::watch,
+    sync::{mpsc, watch},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -91,7 +91,8 @@ pub async fn run(
     let password = AdminPassword::random().map_err(|_| Error::Password)?;
     let services = Services { lmtp: loopback(ports::CYRUS_LMTP), imap: loopback(ports::CYRUS_IMAP) };
     let access = Access { address: services.imap, password: password.clone() };
-    let provisioner = Provisioner::new(replica.clone(), settings.shard, access, metrics.clone());
+    let (shut_out, to_end) = mpsc::unbounded_channel();
+    let provisioner = Provisioner::new(replica.clone(), settings.shard, access, metrics.clone(), shut_out);
     let authority = Authority {
         replica: replica.clone(),
         shard: settings.shard,
@@ -114,7 +115,10 @@ pub async fn run(
         http::serve(sockets.http, readiness.clone(), all, status, CancellationToken::new()),
     ));
     parts.spawn(named("probe", forever(probe::run(services, replica.clone(), readiness))));
-    parts.spawn(named("sessions", forever(sessions::run(replica.clone(), settings.shard, metrics.clone()))));
+    parts.spawn(named(
+        "sessions",
+        forever(sessions::run(replica.clone(), settings.shard, metrics.clone(), to_end)),
+    ));
     parts.spawn(named("provision", forever(provisioner.clone().run(starts.subscribe()))));
 
     let (stop_cyrus, host) = (CancellationToken::new(), &settings.common.mail_hostname);

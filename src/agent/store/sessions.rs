@@ -8,7 +8,10 @@
 use std::{collections::HashMap, fs, io, path::Path, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval, sleep},
+};
 
 use super::{metrics::Metrics, password::ADMIN};
 use crate::{agent::directory::Replica, api::MailboxState};
@@ -29,8 +32,14 @@ struct Session {
     user: String,
 }
 
-/// Looks at sessions until it is dropped.
-pub async fn run(replica: Replica, shard: u32, metrics: Metrics) {
+/// Looks at sessions until it is dropped. Those of the users in `shut_out` end, whatever the directory says: they have a
+/// folder open that they may not see any more.
+pub async fn run(
+    replica: Replica,
+    shard: u32,
+    metrics: Metrics,
+    mut shut_out: mpsc::UnboundedReceiver<String>,
+) {
     let mut changed = replica.changed();
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -40,6 +49,10 @@ pub async fn run(replica: Replica, shard: u32, metrics: Metrics) {
             _ = ticks.tick() => false,
             // The sender lives in the replica.
             _ = changed.changed() => true,
+            Some(user) = shut_out.recv() => {
+                end_all(&user, &metrics);
+                continue;
+            }
         };
         watch.look(&metrics);
         if again {
@@ -51,6 +64,15 @@ pub async fn run(replica: Replica, shard: u32, metrics: Metrics) {
 
 /// The owner's uid, and the hash of the password.
 type Opened = (String, Option<String>);
+
+/// Ends the sessions of a user.
+fn end_all(user: &str, metrics: &Metrics) {
+    let theirs = sessions(Path::new(PROCESSES)).unwrap_or_default();
+    for session in theirs.iter().filter(|session| session.user == user && end(session)) {
+        metrics.sessions_ended.inc();
+        tracing::info!(user = session.user, "a session is ended: a mailbox is not shared with it any more");
+    }
+}
 
 /// What sessions are judged by.
 struct Watch {

@@ -78,5 +78,7 @@ pub async fn run(
     metrics: Metrics,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    controller::Controller::new(client, events, census, metrics).run(namespace.as_deref(), shutdown).await
+    let controller = controller::Controller::new(client, events, census, metrics);
+    // It is large, and those who await it would be, too.
+    Box::pin(controller.run(namespace.as_deref(), shutdown)).await
 }

@@ -310,8 +310,12 @@ impl Controller {
 /// As a patch: what is not there any more is taken away.
 fn value(status: &MailboxStatus) -> serde_json::Result<serde_json::Value> {
     let mut value = serde_json::to_value(status)?;
-    if status.former_addresses.is_empty() {
-        value["formerAddresses"] = serde_json::Value::Null;
+    for (field, gone) in
+        [("formerAddresses", status.former_addresses.is_empty()), ("members", status.members.is_empty())]
+    {
+        if gone {
+            value[field] = serde_json::Value::Null;
+        }
     }
     Ok(value)
 }

@@ -8,10 +8,14 @@ use k8s_openapi::{
 
 use super::agents::StoreFailure;
 use super::index::{
-    Estate, Former, Hindrance, Key, Login, LoginProblem, Mailbox, MailboxFact, Obstacle, Problem, Verdict,
+    Bound, Estate, Former, Hindrance, Key, Login, LoginProblem, Mailbox, MailboxFact, MemberProblem,
+    Obstacle, Problem, Verdict,
 };
 use crate::{
-    api::{MailboxState, MailboxStatus, mailbox::FormerAddress},
+    api::{
+        MailboxState, MailboxStatus,
+        mailbox::{BoundMember, FormerAddress},
+    },
     conditions::{self, Finding},
     directory::Refusal,
 };
@@ -61,6 +65,7 @@ pub fn mailbox(
         observed_generation: Some(fact.meta.generation),
         address: has_address(fact, verdict).then(|| fact.address.to_string()),
         former_addresses: fact.moving.former.iter().map(|it| former(fact, it)).collect(),
+        members: fact.sharing.bound.iter().map(bound).collect(),
         shard: fact.shard,
         restored_from: fact.restored_from.as_deref().map(str::to_owned),
         credentials_secret: secret,
@@ -77,6 +82,11 @@ fn has_address(fact: &MailboxFact, verdict: &Verdict) -> bool {
 fn former(fact: &MailboxFact, former: &Former) -> FormerAddress {
     let (since, until) = (at(former.since), at(fact.kept_until(former)));
     FormerAddress { address: former.address.to_string(), since, until }
+}
+
+fn bound(bound: &Bound) -> BoundMember {
+    let (address, mailbox, uid) = (bound.address.to_string(), bound.key.to_string(), bound.uid.to_string());
+    BoundMember { address, mailbox, uid }
 }
 
 fn at(seconds: i64) -> Time {
@@ -136,6 +146,7 @@ fn reason(problem: &Problem) -> &'static str {
         Problem::AliasConflict(..) => "AliasConflict",
         Problem::AliasDomain(_) => "AliasDomainNotFound",
         Problem::Move(_) => "RenameRefused",
+        Problem::Member(member) => member_reason(member),
         Problem::Estate(estate) => estate_reason(estate),
         Problem::OtherOwner => "OtherOwner",
         Problem::HasMail => "HasMail",
@@ -166,6 +177,7 @@ fn message(problem: &Problem, key: &Key, mailbox: &Mailbox) -> String {
             key.namespace
         ),
         Problem::Move(hindrance) => hindrance_message(hindrance, key, mailbox),
+        Problem::Member(member) => member_message(member),
         Problem::Estate(estate) => estate_message(estate, mailbox),
         Problem::OtherOwner => format!(
             "The store has mail under {0} whose owner is not this Mailbox; nobody is let in, and mail waits in the queue. Is it this owner's (a cluster rebuilt from Git): kubectl annotate mailbox {1} mail.angiang.gov.vn/adopt={0}. If not, give this mailbox another address.",
@@ -259,6 +271,32 @@ fn hindrance_message(hindrance: &Hindrance, key: &Key, mailbox: &Mailbox) -> Str
         ),
     };
     format!("The mailbox keeps the address {}: {why}.", fact.address)
+}
+
+fn member_reason(problem: &MemberProblem) -> &'static str {
+    match problem {
+        MemberProblem::NotFound(_) => "MemberNotFound",
+        MemberProblem::Replaced(..) => "MemberReplaced",
+        MemberProblem::Elsewhere(..) => "MemberElsewhere",
+        MemberProblem::Itself(_) => "MemberOfItself",
+    }
+}
+
+fn member_message(problem: &MemberProblem) -> String {
+    match problem {
+        MemberProblem::NotFound(address) => format!(
+            "The mailbox is served without the member {address}: the system has no mailbox of this address. Create it, or remove the member."
+        ),
+        MemberProblem::Replaced(address, bound, holder) => format!(
+            "The member {address} was Mailbox {bound}; the address is that of Mailbox {holder} now, which is given nothing unasked. Remove the member; add it again when it is gone from status.members, if the new one is meant."
+        ),
+        MemberProblem::Elsewhere(address, theirs, ours) => format!(
+            "The member {address} has its mail in store shard {theirs}, this mailbox in shard {ours}: it does not see it in its folder list. What SendAs grants, it may do. Give it a mailbox in that shard, or make this mailbox anew with {address} as its first member."
+        ),
+        MemberProblem::Itself(address) => {
+            format!("The member {address} is the mailbox itself. Remove it.")
+        }
+    }
 }
 
 fn estate_reason(estate: &Estate) -> &'static str {

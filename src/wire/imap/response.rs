@@ -59,6 +59,13 @@ pub enum Response {
         /// Values by entry; none where there is none.
         values: Vec<(Bytes, Option<Bytes>)>,
     },
+    /// Who may do what with a mailbox (RFC 4314).
+    Acl {
+        /// The mailbox's name, unquoted.
+        name: Bytes,
+        /// Rights by identifier.
+        rights: Vec<(Bytes, Bytes)>,
+    },
     /// Something nobody asked for.
     Other,
 }
@@ -113,6 +120,10 @@ pub(super) fn parse(response: &Bytes) -> Option<Response> {
             let values = cursor.values()?;
             Some(Response::Metadata { name, values })
         }
+        b"ACL" => {
+            let name = cursor.string()?;
+            Some(Response::Acl { name, rights: cursor.pairs()? })
+        }
         _ => Some(Response::Other),
     }
 }
@@ -164,6 +175,15 @@ impl Cursor<'_> {
         self.0 = &self.0[1..];
         self.0 = self.0.strip_prefix(b" ").unwrap_or(self.0);
         Some(values)
+    }
+
+    /// All that is left, two by two.
+    fn pairs(&mut self) -> Option<Vec<(Bytes, Bytes)>> {
+        let mut pairs = Vec::new();
+        while !self.0.is_empty() {
+            pairs.push((self.string()?, self.string()?));
+        }
+        Some(pairs)
     }
 
     /// Pairs of an entry and its value, where `NIL` without quotes is none.

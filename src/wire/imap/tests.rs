@@ -42,6 +42,18 @@ fn the_limit_of_storage_is_read() {
 }
 
 #[test]
+fn access_lists_are_read() {
+    let rights = |line| match only(line) {
+        Response::Acl { name, rights } => (name, rights),
+        other => panic!("{other:?}"),
+    };
+    let (name, list) = rights(b"* ACL \"user/vt/K&APQ-@x.vn\" vt@x.vn lrswipkxtecdan \"an@x.vn\" lrs\r\n");
+    assert_eq!(name, "user/vt/K&APQ-@x.vn");
+    assert_eq!(list, [("vt@x.vn".into(), "lrswipkxtecdan".into()), ("an@x.vn".into(), "lrs".into())]);
+    assert_eq!(rights(b"* ACL x\r\n").1, []);
+}
+
+#[test]
 fn annotations_are_read_and_absent_ones_told_from_a_value_of_that_name() {
     let values = |line| match only(line) {
         Response::Metadata { name, values } => (name, values),

@@ -40,7 +40,24 @@ async fn what_mail_is_stored_under_cannot_be_changed() {
         mailbox(),
         vec![
             spec(&json!({"address": "binh@angiang.gov.vn"}), None),
+            spec(&json!({"type": "Unit"}), None),
             spec(&json!({"state": "Suspended", "quota": "5Gi", "unit": "Văn phòng"}), None),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_mailbox_of_a_unit_becomes_no_persons() {
+    let mut unit = mailbox();
+    merge(&mut unit, &json!({"spec": {"type": "Unit"}}));
+    let refused = Some("the mailbox of a unit cannot become that of a person");
+    check_changes(
+        unit,
+        vec![
+            spec(&json!({"type": "Shared"}), None),
+            spec(&json!({"type": "Person"}), refused),
+            spec(&json!({"type": null}), refused),
         ],
     )
     .await;
@@ -73,7 +90,7 @@ async fn what_is_left_out_gets_the_documented_default() {
     assert_eq!(
         stored(with_secret).await,
         json!({"address": "an.nguyen@angiang.gov.vn", "state": "Active", "whileSuspended": "Store", "quota": "2Gi",
-               "keepFormerAddress": "90d",
+               "keepFormerAddress": "90d", "type": "Person",
                "passwordSecret": {"name": "an-password", "key": "password"}})
     );
 }

@@ -44,6 +44,7 @@ async fn a_mailbox_is_checked() {
     let local = "the part before the @ is limited to 64 characters";
     let quota = "must be a quantity of at least 1Mi";
     let at = |local: &str| format!("{local}@angiang.gov.vn");
+    let an = |rights: &[&str]| json!({"address": "binh@angiang.gov.vn", "rights": rights});
     let addressed = |value: String, refusal| spec(&json!({"address": value}), refusal);
     check(
         mailbox(),
@@ -52,6 +53,24 @@ async fn a_mailbox_is_checked() {
             (json!({"metadata": {"name": "a".repeat(241)}}), None),
             (json!({"metadata": {"name": "a".repeat(242)}}), Some("limited to 241 characters")),
             spec(&json!({"keepFormerAddress": "7d"}), None),
+            spec(&json!({"type": "Unit", "members": [an(&["Read", "SendAs"])]}), None),
+            spec(&json!({"type": "Shared", "members": [an(&["Write"])]}), None),
+            spec(&json!({"members": [an(&["Read"])]}), Some("only a mailbox of type Unit or Shared has members")),
+            spec(&json!({"type": "Unit", "members": [an(&[])]}), Some("should have at least 1")),
+            spec(&json!({"type": "Unit", "members": [an(&["Delete"])]}), Some("Unsupported value")),
+            spec(&json!({"type": "Unit", "members": [an(&["Read"]), an(&["Write"])]}), Some("Duplicate value")),
+            spec(
+                &json!({"type": "Unit", "members": [{"address": "an", "rights": ["Read"]}]}),
+                Some("every member must be a lower-case address"),
+            ),
+            spec(
+                &json!({"type": "Unit", "members": [{"address": "an.nguyen@angiang.gov.vn", "rights": ["Read"]}]}),
+                Some("a mailbox is no member of itself"),
+            ),
+            spec(
+                &json!({"type": "Shared", "passwordSecret": {"name": "p"}}),
+                Some("nobody logs in to a Shared mailbox"),
+            ),
             spec(&json!({"keepFormerAddress": "6d"}), Some("must be a number of days, at least 7d")),
             spec(&json!({"keepFormerAddress": "0d"}), Some("must be a number of days, at least 7d")),
             addressed(at("o'brien"), Some(address)),

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::directory::Share;
+
 /// What is known of a mailbox's quota in Cyrus.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Quota {
@@ -24,6 +26,10 @@ pub struct Have {
     pub furnished: bool,
     /// Its quota.
     pub quota: Quota,
+    /// Who else may see it, as it was last brought in line with the directory; none if that has to be looked at.
+    pub shares: Option<Vec<Share>>,
+    /// Whether its members know it under another name than it has.
+    pub renamed: bool,
 }
 
 /// All that Cyrus has. No two mailboxes are one owner's: the plan sees to that.
@@ -69,7 +75,7 @@ impl Inventory {
     /// Notes that a mailbox was renamed.
     pub fn rename(&mut self, from: &str, to: &str) {
         if let Some(have) = self.remove(from) {
-            self.insert(to, have);
+            self.insert(to, Have { shares: None, renamed: true, ..have });
         }
     }
 

@@ -16,10 +16,13 @@
 
 mod client;
 mod inventory;
+mod lists;
 mod names;
 mod plan;
 #[cfg(test)]
 mod plan_tests;
+mod share;
+mod shares;
 mod state;
 mod survey;
 mod worker;
@@ -36,7 +39,7 @@ use serde_json::{Value, json};
 use state::State;
 pub use state::{Failure, Need};
 use tokio::{
-    sync::{Notify, RwLock, watch},
+    sync::{Notify, RwLock, mpsc, watch},
     task::JoinSet,
     time::{interval, sleep, timeout},
 };
@@ -78,12 +81,20 @@ struct Shared {
     /// Held alone while mail is moved, shared while a mailbox is made.
     moving: RwLock<()>,
     surveyed: watch::Sender<bool>,
+    /// Whoever may see less than before, so that open sessions end.
+    shut_out: mpsc::UnboundedSender<String>,
 }
 
 impl Provisioner {
-    /// For the mailboxes that `replica` has in `shard`.
+    /// For the mailboxes that `replica` has in `shard`. Those who may see less of one than before go to `shut_out`.
     #[must_use]
-    pub fn new(replica: Replica, shard: u32, access: Access, metrics: Metrics) -> Self {
+    pub fn new(
+        replica: Replica,
+        shard: u32,
+        access: Access,
+        metrics: Metrics,
+        shut_out: mpsc::UnboundedSender<String>,
+    ) -> Self {
         Self(Arc::new(Shared {
             replica,
             shard,
@@ -94,6 +105,7 @@ impl Provisioner {
             stale: Notify::new(),
             moving: RwLock::new(()),
             surveyed: watch::Sender::new(false),
+            shut_out,
         }))
     }
 
@@ -102,11 +114,16 @@ impl Provisioner {
     pub(super) fn that_found(replica: Replica, addresses: &[&str]) -> Self {
         let password = super::password::AdminPassword::random().unwrap();
         let access = Access { address: ([127, 0, 0, 1], 1).into(), password };
-        let provisioner = Self::new(replica, 0, access, Metrics::default());
+        let provisioner = Self::new(replica, 0, access, Metrics::default(), mpsc::unbounded_channel().0);
         let mut found = inventory::Inventory::default();
         for address in addresses {
             let uid = address.split('@').next().unwrap();
-            let have = inventory::Have { owner: Some(uid.into()), furnished: true, ..Default::default() };
+            let have = inventory::Have {
+                owner: Some(uid.into()),
+                furnished: true,
+                shares: Some(Vec::new()),
+                ..Default::default()
+            };
             found.insert(address, have);
         }
         provisioner.0.state().surveyed(found);

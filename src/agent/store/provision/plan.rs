@@ -98,10 +98,12 @@ pub enum Step {
     Furnish(Folder),
     /// Subscribe the owner to the mailbox and [`FOLDERS`]; only the owner can.
     Subscribe,
+    /// Let its members see it, and nobody else.
+    Share,
 }
 
 impl Step {
-    /// The administrator's command for it; none for what the owner does.
+    /// The administrator's command for it; none for what the owner does, or what depends on what is found.
     #[must_use]
     pub fn command(self, name: &MailboxName<'_>) -> Option<Command> {
         Some(match self {
@@ -111,7 +113,7 @@ impl Step {
             Self::Furnish(folder) => Command::new("CREATE")
                 .string(name.folder(folder.name).as_bytes())
                 .raw(&format!("(USE ({}))", folder.special_use)),
-            Self::Subscribe => return None,
+            Self::Subscribe | Self::Share => return None,
         })
     }
 }
@@ -177,6 +179,12 @@ pub fn retirement(uid: &str, retired: &Retired, have: &Inventory) -> Vec<Move> {
     moves
 }
 
+/// Whether somebody may still see mail that is out of the way.
+#[must_use]
+pub fn is_seen(have: &Inventory, home: &str) -> bool {
+    have.get(home).is_some_and(|have| have.shares.as_deref() != Some(&[]))
+}
+
 /// The steps for a mailbox that is where it belongs; none if Cyrus agrees.
 #[must_use]
 pub fn steps(wanted: &MailboxEntry, have: &Have) -> Vec<Step> {
@@ -188,6 +196,9 @@ pub fn steps(wanted: &MailboxEntry, have: &Have) -> Vec<Step> {
     if !have.furnished {
         steps.extend(FOLDERS.map(Step::Furnish));
         steps.push(Step::Subscribe);
+    }
+    if have.shares.as_deref() != Some(&wanted.shares) {
+        steps.push(Step::Share);
     }
     steps
 }
@@ -225,7 +236,9 @@ pub fn disagreements(wanted: &Wanted, have: &Inventory) -> Vec<String> {
     }
     missing.append(&mut others);
     let retired = wanted.retired.iter().filter(|(uid, retired)| {
-        !owners.contains(uid) && !heirs.contains(uid.as_str()) && !retirement(uid, retired, have).is_empty()
+        !owners.contains(uid)
+            && !heirs.contains(uid.as_str())
+            && (!retirement(uid, retired, have).is_empty() || is_seen(have, &retired_address(uid)))
     });
     missing.extend(retired.map(|(uid, _)| retired_address(uid)));
     missing

@@ -18,7 +18,8 @@ fn entry(uid: &str) -> MailboxEntry {
 }
 
 fn have(owner: Option<&str>) -> Have {
-    Have { owner: owner.map(Into::into), furnished: true, quota: Quota::Kib(2048) }
+    let (owner, quota) = (owner.map(Into::into), Quota::Kib(2048));
+    Have { owner, furnished: true, quota, shares: Some(Vec::new()), renamed: false }
 }
 
 fn inventory(mailboxes: &[(&str, Option<&str>)]) -> Inventory {
@@ -131,7 +132,7 @@ fn each_difference_has_its_steps() {
         (false, Quota::Unknown, furnish.clone()),
         (false, Quota::None, [vec![Step::SetQuota(2048)], furnish].concat()),
     ] {
-        let found = Have { owner: None, furnished, quota };
+        let found = Have { furnished, quota, ..have(None) };
         assert_eq!(steps(&entry("u1"), &found), expected, "{found:?}");
     }
     let odd = MailboxEntry { quota: 1025, ..entry("u1") };

@@ -1,4 +1,4 @@
-//! Reads what Cyrus has: every mailbox with its owner in one `LIST`, quotas pipelined.
+//! Reads what Cyrus has: every mailbox with its owner in one `LIST`, those that others may see, quotas pipelined.
 //!
 //! A connection's access comes in, an inventory goes out. Nothing is changed but owners, and those once: a store of a
 //! time when they were not recorded is given them.
@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{
     client::{Access, Client, Error, Outcome},
     inventory::{Have, Inventory, Quota},
+    lists,
     names::{MailboxName, owner, retired_address, retired_owner},
     plan::{self, NOBODY, OWNER, Wanted},
 };
@@ -44,9 +45,11 @@ pub(super) async fn inventory(access: &Access) -> Result<Inventory, Error> {
         })
         .await?;
     all_done(&outcomes)?;
+    let seen = lists::shared().await.map_err(|error| Error::Refused(error.to_string()))?;
     let mut inventory = Inventory::default();
     for (address, have) in found {
-        inventory.insert(&address, have);
+        let shares = (!seen.contains(&address)).then(Vec::new);
+        inventory.insert(&address, Have { shares, ..have });
     }
     Ok(inventory)
 }

@@ -12,7 +12,8 @@ use super::{
     client::{Access, Client, Error, Outcome},
     inventory::{Have, Quota},
     names::{MailboxName, retired_owner},
-    plan::{FOLDERS, Move, Step, moves, retirement, steps},
+    plan::{FOLDERS, Move, Step, is_seen, moves, retirement, steps},
+    share::share,
     state::Failure,
 };
 use crate::{
@@ -60,7 +61,9 @@ async fn agree(shared: &Shared, connection: &mut Option<Client>, address: &str) 
     {
         let _alone = shared.moving.write().await;
         let moves = retirement(uid, &retired, shared.state().inventory());
-        return carry_out(shared, connection, moves).await;
+        carry_out(shared, connection, moves).await?;
+        let seen = is_seen(shared.state().inventory(), address);
+        return if seen { share(shared, address, &[]).await } else { Ok(()) };
     }
     let found = shared.replica.find(address).ok_or(Failure::NotHere)?;
     let settled = found.entry.refusal != Some(Refusal::Unsettled);
@@ -121,7 +124,8 @@ async fn carry_out(
         let inventory = state.inventory_mut();
         match &step {
             Move::Create(address) => {
-                inventory.insert(address, Have { quota: Quota::None, ..Have::default() });
+                let made = Have { quota: Quota::None, shares: Some(Vec::new()), ..Have::default() };
+                inventory.insert(address, made);
             }
             Move::Own(address, uid) => {
                 inventory.change(address, |have| have.owner = Some(uid.as_str().into()));
@@ -155,6 +159,9 @@ async fn furnish(
             Ok(Err(error)) => tracing::warn!(address, %error, "the owner's folders are not subscribed"),
             Err(_) => tracing::warn!(address, "the owner's folders are not subscribed: no answer in time"),
         }
+    }
+    if steps.contains(&Step::Share) {
+        share(shared, address, &wanted.shares).await?;
     }
     shared.state().inventory_mut().change(address, |have| {
         have.furnished = true;

@@ -121,11 +121,13 @@ impl Index {
     pub(super) fn place(&mut self, key: &Key) {
         let Some(name) = self.listed_in(key) else { return };
         let estate = self.estate(key);
+        let beside = self.shard_of_members(key, &name);
         let Some(system) = self.systems.get_mut(&name).filter(|system| system.loaded) else { return };
         let Some(mailbox) = self.mailboxes.get_mut(key) else { return };
         let shard = match (&estate, mailbox.fact.shard) {
             // The mail is where it is.
             (Estate::Heir(uid), _) => system.records.get(uid).map(|record| record.store),
+            (_, None) if beside.is_some() => beside,
             (_, None) => Some(shard_of(&mailbox.fact.address, system.fact.stores)),
             _ => return,
         };
@@ -206,7 +208,8 @@ impl Index {
             },
             refusal: mailbox.fact.refusal.clone(),
             quota: mailbox.fact.quota.unwrap_or(DEFAULT_QUOTA),
-            credential: mailbox.password.credential.clone(),
+            credential: mailbox.password.credential.clone().filter(|_| !mailbox.fact.is_shared()),
+            shares: mailbox.shares.clone(),
         };
         match self.estate(&winner.key) {
             Estate::Own => {}

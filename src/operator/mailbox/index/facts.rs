@@ -179,6 +179,8 @@ pub struct MailboxFact {
     pub aliases: Box<[Arc<str>]>,
     /// Where it comes from and goes to.
     pub moving: super::Moving,
+    /// Who uses it.
+    pub sharing: super::Sharing,
     /// What the owner may do.
     pub state: MailboxState,
     /// What senders are told instead of taking their mail.
@@ -224,6 +226,7 @@ impl TryFrom<&api::Mailbox> for MailboxFact {
             moving: moving(named.clone(), &address, spec, &status),
             address,
             aliases: aliases.into_iter().map(Arc::from).collect(),
+            sharing: super::Sharing::of(spec, &status)?,
             state: spec.state,
             refusal: match (spec.state, spec.while_suspended) {
                 (MailboxState::Suspended, WhileSuspended::Refuse) => Some(Refusal::Suspended),
@@ -272,6 +275,8 @@ pub struct Mailbox {
     pub password: super::login::Password,
     /// Its entry in the directory that was found, if the object cannot be read and nothing else is known of it.
     pub held: Option<Box<directory::MailboxEntry>>,
+    /// What the directory says of its members.
+    pub shares: Vec<directory::Share>,
 }
 
 /// A status in the API, in as few bytes as tell whether another one differs and since when it is what it is.

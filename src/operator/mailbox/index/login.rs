@@ -183,6 +183,10 @@ impl Index {
         }
         let unknown = |mailbox: &&mut super::Mailbox| mailbox.password.login == Login::Unknown;
         let Some(mailbox) = self.mailboxes.get_mut(key).filter(unknown) else { return };
+        if mailbox.fact.is_shared() {
+            mailbox.password.login = Login::Known;
+            return;
+        }
         mailbox.password.login = Login::Asked;
         self.changes.asks.push(Ask {
             mailbox: key.clone(),

@@ -9,6 +9,9 @@ mod compile;
 mod directory;
 mod facts;
 mod login;
+mod members;
+#[cfg(test)]
+mod members_tests;
 mod moving;
 #[cfg(test)]
 mod moving_tests;
@@ -27,6 +30,7 @@ pub use facts::{
     DomainFact, Key, Mailbox, MailboxFact, Meta, ObjectName, Published, SecretRef, SystemFact, digest,
 };
 pub use login::{Ask, Login, LoginProblem, Password, Print};
+pub use members::{Bound, MemberProblem, Sharing};
 pub use moving::{Former, Hindrance, Moving};
 pub use placement::Obstacle;
 pub use retirement::{Departed, Estate, Records, retired_name};
@@ -74,6 +78,10 @@ pub struct Index {
     restoring: HashMap<ObjectName, Vec<Key>>,
     /// Whether the Secrets of the cluster were listed once.
     secrets_listed: bool,
+    /// Mailboxes by the address of a member, and by a mailbox that is one.
+    shared_with: HashMap<Arc<str>, HashSet<Key>>,
+    bound_to: HashMap<Key, HashSet<Key>>,
+    dirty_members: HashSet<Key>,
     /// Mailboxes that name another address than they have.
     moving: HashSet<Key>,
     /// Mailboxes with former addresses.
@@ -182,6 +190,9 @@ impl Index {
             if held || old.fact.moving.settled {
                 fact.stay(&old.fact, revived);
             }
+            if !revived {
+                fact.sharing.stay(&old.fact.sharing);
+            }
         }
         if old.fact == fact && !mended {
             return;
@@ -191,7 +202,8 @@ impl Index {
             || (&old.fact.address, &old.fact.aliases, &old.fact.secret, &old.fact.restore_from)
                 != (&fact.address, &fact.aliases, &fact.secret, &fact.restore_from)
             || (&old.fact.moving.wanted, &old.fact.moving.former)
-                != (&fact.moving.wanted, &fact.moving.former);
+                != (&fact.moving.wanted, &fact.moving.former)
+            || old.fact.sharing != fact.sharing;
         if !relinked {
             let content = |fact: &MailboxFact| {
                 let restored = fact.restored_from.clone();
@@ -210,7 +222,7 @@ impl Index {
         }
         // Another owner's password is not kept.
         let mut password = if same_object { std::mem::take(&mut old.password) } else { Password::default() };
-        if old.fact.secret != fact.secret {
+        if old.fact.secret != fact.secret || old.fact.sharing.kind != fact.sharing.kind {
             password.login = Login::Unknown;
         }
         // The same object is about to be there again; another one leaves its predecessor's mail behind.
@@ -245,7 +257,9 @@ impl Index {
             keys.insert(at, key.clone());
         }
         let addresses: Vec<_> = fact.addresses().cloned().collect();
-        self.mailboxes.insert(key.clone(), Mailbox { fact, password: Password::default(), held: None });
+        self.link_members(key, &fact, true);
+        let mailbox = Mailbox { fact, password: Password::default(), shares: Vec::new(), held: None };
+        self.mailboxes.insert(key.clone(), mailbox);
         for address in &addresses {
             self.claim(key, address);
         }
@@ -265,6 +279,7 @@ impl Index {
     fn unlink_mailbox(&mut self, key: &Key) {
         let Some(Mailbox { fact, .. }) = self.mailboxes.remove(key) else { return };
         self.note_moving(key, false);
+        self.link_members(key, &fact, false);
         if let Some(source) = &fact.restore_from {
             let name = ObjectName::new(&key.namespace, source);
             if let Some(keys) = self.restoring.get_mut(&name) {
@@ -308,8 +323,11 @@ impl Index {
         self.settle_domains();
         self.settle_addresses();
         self.settle_moves();
+        self.settle_members();
         self.settle_departed();
-        let touched: Vec<Key> = self.changes.mailboxes.iter().cloned().collect();
+        let mut touched: Vec<Key> = self.changes.mailboxes.iter().cloned().collect();
+        // Members are placed before what they share.
+        touched.sort_by_key(|key| self.mailboxes.get(key).map_or(0, |it| it.fact.sharing.members.len()));
         for key in &touched {
             self.settle_records(key);
             self.place(key);

@@ -200,7 +200,7 @@ impl Index {
 
     /// Changes what a Mailbox claims.
     fn relink(&mut self, key: &Key, change: impl FnOnce(&mut MailboxFact)) {
-        let Some(Mailbox { mut fact, password, held }) = self.mailboxes.get(key).cloned() else { return };
+        let Some(Mailbox { mut fact, password, held, .. }) = self.mailboxes.get(key).cloned() else { return };
         change(&mut fact);
         self.unlink_mailbox(key);
         self.insert_mailbox(key, fact);

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{DomainFact, Estate, Hindrance, Index, Key, Login, LoginProblem, Mailbox, Obstacle};
+use super::{
+    DomainFact, Estate, Hindrance, Index, Key, Login, LoginProblem, Mailbox, MemberProblem, Obstacle,
+};
 use crate::{directory::domain_of, names::SystemName};
 
 /// Something wrong with a Mailbox.
@@ -20,6 +22,8 @@ pub enum Problem {
     Login(LoginProblem),
     /// It keeps its address, for it cannot have the one that it names.
     Move(Hindrance),
+    /// A member has not what it was granted.
+    Member(MemberProblem),
     /// Its address has, or it names, mail that it cannot have.
     Estate(Estate),
     /// The store has other mail under its address than its own.
@@ -110,6 +114,7 @@ impl Index {
                 problems.push(Problem::AliasConflict(alias.clone(), winner.key.clone()));
             }
         }
+        problems.extend(self.member_problems(key, system).into_iter().map(Problem::Member));
         Some(Verdict { system: Some(system.clone()), problems })
     }
 }

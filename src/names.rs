@@ -5,6 +5,10 @@ use std::{collections::BTreeMap, fmt};
 
 /// Field manager of server-side apply, and value of `app.kubernetes.io/managed-by`.
 pub const MANAGER: &str = "mail-operator";
+/// Label of every object that the operator makes; its value is [`MANAGER`].
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Label with the name of the MailSystem that an object is part of.
+pub const INSTANCE: &str = "app.kubernetes.io/instance";
 /// Label with the number of a store shard.
 pub const SHARD_LABEL: &str = "mail.angiang.gov.vn/shard";
 /// Annotation with the hash of what a pod mounts, so that it is replaced when that changes.

@@ -106,7 +106,8 @@ async fn read(secrets: &Api<Secret>, name: &str) -> Option<(u64, Vec<u8>)> {
     Some((issued.parse().unwrap(), data[CONTENT].0.clone()))
 }
 
-async fn pod(api: &TestApi, name: &str, labels: &serde_json::Value, ip: &str) {
+/// A pod that is ready, with an agent that answers at `ip`.
+pub async fn pod(api: &TestApi, name: &str, labels: &serde_json::Value, ip: &str) {
     let pods: Api<Pod> = Api::namespaced(api.client.clone(), &api.namespace);
     let mut labels = labels.clone();
     labels["app.kubernetes.io/name"] = json!("mail-operator");

@@ -1,15 +1,15 @@
 //! Server-side apply of a system's objects, in an order in which each finds what it needs. Fields that others manage are
-//! left alone; ours are taken back. What the API server refuses is told and does not keep the rest from being applied.
+//! left alone; ours are taken back. What the API server refuses is told and does not keep the rest from being applied; nor
+//! does a name that somebody else's object has: that is left alone, with the pods that would use it.
+//!
+//! Whose an object is is looked up before it is first applied. From then on its uid goes with every apply, so that another
+//! one under its name is noticed without a look.
 
-use k8s_openapi::NamespaceResourceScope;
-use kube::{
-    Api, Client, Error, Resource, ResourceExt,
-    api::{Patch, PatchParams, PostParams},
-};
-use serde::{Serialize, de::DeserializeOwned};
+use kube::{Client, Error};
 
+use super::{applier::Applier, known::Known};
 use crate::{
-    names,
+    names::SystemName,
     operator::{
         desired::{Configuration, Desired},
         system::workloads::Workloads,
@@ -23,13 +23,26 @@ pub struct Applied {
     pub workloads: Workloads,
     /// What the API server refused, in words.
     pub refused: Vec<String>,
+    /// What is somebody else's, in words.
+    pub taken: Vec<String>,
 }
 
-/// Applies everything in `namespace`.
+/// For whom is applied.
+#[derive(Clone, Copy)]
+pub struct Whose<'a> {
+    /// The MailSystem.
+    pub system: &'a SystemName,
+    /// Its uid.
+    pub uid: &'a str,
+    /// The uids of the objects that are known to be its own.
+    pub known: &'a Known,
+}
+
+/// Applies everything that a system needs.
 ///
 /// # Errors
 /// The API server cannot be reached. What it refuses is no error here: see [`Applied::refused`].
-pub async fn apply(client: &Client, namespace: &str, desired: Desired) -> Result<Applied, Error> {
+pub async fn apply(client: &Client, whose: Whose<'_>, desired: Desired) -> Result<Applied, Error> {
     let Desired {
         internal,
         gateway_login,
@@ -47,9 +60,12 @@ pub async fn apply(client: &Client, namespace: &str, desired: Desired) -> Result
         stores,
         gateway,
     } = desired;
-    let mut to = Applier { client, namespace, refused: Vec::new() };
-    if let Some(internal) = internal {
-        to.create(&internal).await?;
+    let mut to = Applier::new(client, whose);
+    if let Some(internal) = internal
+        && to.create(&internal).await?.is_none()
+    {
+        // Everything depends on the token, and the next one would be another.
+        return Ok(to.end(Workloads::default()));
     }
     to.apply(&gateway_login).await?;
     to.apply(&tls).await?;
@@ -61,90 +77,13 @@ pub async fn apply(client: &Client, namespace: &str, desired: Desired) -> Result
     to.all(&policies).await?;
     to.all(&services).await?;
     to.all(&budgets).await?;
-    let cache = to.optional(cache.as_ref()).await?;
-    let antivirus = to.apply(&antivirus).await?;
-    let antispam = to.apply(&antispam).await?;
+    let cache = to.set(cache.as_ref()).await?;
+    let antivirus = to.deployment(&antivirus).await?;
+    let antispam = to.deployment(&antispam).await?;
     let mut sets = Vec::with_capacity(stores.len());
     for store in &stores {
-        sets.push(to.optional(store.as_ref()).await?);
+        sets.push(to.set(store.as_ref()).await?);
     }
-    let gateway = to.optional(gateway.as_ref()).await?;
-    let workloads = Workloads { gateway, stores: sets, antispam, antivirus, cache };
-    Ok(Applied { workloads, refused: to.refused })
-}
-
-struct Applier<'a> {
-    client: &'a Client,
-    namespace: &'a str,
-    refused: Vec<String>,
-}
-
-impl Applier<'_> {
-    fn api<K: Object>(&self) -> Api<K> {
-        Api::namespaced(self.client.clone(), self.namespace)
-    }
-
-    /// Applies one object; `None` if it was refused.
-    async fn apply<K: Object>(&mut self, object: &K) -> Result<Option<K>, Error> {
-        let params = PatchParams::apply(names::MANAGER).force();
-        let result = self.api::<K>().patch(&object.name_any(), &params, &Patch::Apply(object)).await;
-        self.unless_refused(object, result)
-    }
-
-    async fn optional<K: Object>(&mut self, object: Option<&K>) -> Result<Option<K>, Error> {
-        match object {
-            Some(object) => self.apply(object).await,
-            None => Ok(None),
-        }
-    }
-
-    async fn all<K: Object>(&mut self, objects: &[K]) -> Result<(), Error> {
-        for object in objects {
-            self.apply(object).await?;
-        }
-        Ok(())
-    }
-
-    /// Creates what may never be written over.
-    async fn create<K: Object>(&mut self, object: &K) -> Result<Option<K>, Error> {
-        let params = PostParams { field_manager: Some(names::MANAGER.to_owned()), ..PostParams::default() };
-        let result = self.api::<K>().create(&params, object).await;
-        self.unless_refused(object, result)
-    }
-
-    fn unless_refused<K: Object>(
-        &mut self,
-        object: &K,
-        result: Result<K, Error>,
-    ) -> Result<Option<K>, Error> {
-        match result {
-            Ok(applied) => Ok(Some(applied)),
-            Err(error) if super::is_terminating(&error) => Err(error),
-            // Overload refuses nothing: it is like not reaching the server.
-            Err(Error::Api(status)) if !matches!(status.code, 429 | 503 | 504) => {
-                self.refused.push(format!("{} {}: {}", K::kind(&()), object.name_any(), status.message));
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// What can be applied.
-trait Object:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + Clone
-    + std::fmt::Debug
-    + Serialize
-    + DeserializeOwned
-{
-}
-
-impl<K> Object for K where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + Serialize
-        + DeserializeOwned
-{
+    let gateway = to.set(gateway.as_ref()).await?;
+    Ok(to.end(Workloads { gateway, stores: sets, antispam, antivirus, cache }))
 }

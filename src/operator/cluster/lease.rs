@@ -127,6 +127,14 @@ impl Lock {
         let current = self.api.get_opt(&self.name).await?;
         let now = Instant::now();
         let version = current.as_ref().and_then(|lease| lease.metadata.resource_version.clone());
+        if went_back(self.seen.as_ref().and_then(|seen| seen.version.as_deref()), version.as_deref()) {
+            tracing::error!(
+                lease = self.name,
+                "the API server went back in time, as after a restore: starting anew"
+            );
+            self.seen = None;
+            return Ok(false);
+        }
         let seen = match self.seen.take() {
             Some(seen) if seen.version == version => seen,
             _ => Seen { version, since: now },
@@ -164,6 +172,12 @@ impl Lock {
             }
         }
     }
+}
+
+/// Whether the API server was restored from a backup: its versions went back, and its watches tell nothing of it.
+fn went_back(before: Option<&str>, now: Option<&str>) -> bool {
+    let number = |version: Option<&str>| version.and_then(|version| version.parse::<u64>().ok());
+    number(before).zip(number(now)).is_some_and(|(before, now)| now < before)
 }
 
 fn decide(lease: Option<&Lease>, me: &str, unchanged: Duration) -> Step {
@@ -212,6 +226,16 @@ mod tests {
         assert_eq!(decide(Some(&free), "b", Duration::ZERO), Step::Claim);
         assert_eq!(decide(Some(&mine), "b", short), Step::Wait);
         assert_eq!(decide(Some(&mine), "b", DURATION), Step::Claim);
+    }
+
+    #[test]
+    fn an_api_server_that_was_restored_shows_in_the_version_of_the_lease() {
+        assert!(went_back(Some("1000"), Some("999")));
+        for (before, now) in
+            [(Some("999"), Some("1000")), (Some("9"), Some("9")), (None, Some("1")), (Some("5"), None)]
+        {
+            assert!(!went_back(before, now), "{before:?} {now:?}");
+        }
     }
 
     #[test]

@@ -2,9 +2,12 @@
 //! lease. Nothing is pruned: every object of a system is wanted for as long as the system is (shards do not shrink), and
 //! what belongs to a deleted one goes with its owner, except for volumes.
 
+mod applier;
 pub mod apply;
 pub mod events;
+pub mod known;
 pub mod lease;
+pub mod ownership;
 pub mod status;
 
 /// Whether nothing can be made any more because the namespace is being deleted: that passes by itself, and is no news.

@@ -124,16 +124,19 @@ pub struct Agents {
 }
 
 impl Agents {
-    /// A pod is there, changed, or (`None`) is not in service any more.
-    pub fn see(&mut self, key: &Key, pod: Option<AgentPod>) {
+    /// A pod is there, changed, or (`None`) is not in service any more. Gives its system if it came into service.
+    pub fn see(&mut self, key: &Key, pod: Option<AgentPod>) -> Option<SystemName> {
         let ip = pod.as_ref().and_then(|pod| pod.ip.clone());
+        let came = pod.as_ref().filter(|pod| pod.ready).map(|pod| pod.system.clone());
         let old = match pod {
             Some(pod) => self.pods.insert(key.clone(), pod),
             None => self.pods.remove(key),
         };
+        let was_ready = old.as_ref().is_some_and(|old| old.ready && old.ip == ip);
         if old.is_none_or(|old| old.ip != ip) {
             self.answers.remove(key);
         }
+        came.filter(|_| !was_ready)
     }
 
     /// The pods known, for a new listing to be compared with.
@@ -156,6 +159,21 @@ impl Agents {
                 _ => self.answers.remove(&key),
             };
         }
+    }
+
+    /// Whether every agent in service of the system has answered.
+    #[must_use]
+    pub fn all_answered(&self, system: &SystemName) -> bool {
+        let mut pods = self.pods.iter().filter(|(_, pod)| pod.ready && pod.system == *system);
+        pods.all(|(key, _)| self.answers.contains_key(key))
+    }
+
+    /// The highest number under which an agent of the system holds a part, of those higher than `known` says of the part.
+    #[must_use]
+    pub fn beyond(&self, system: &SystemName, known: impl Fn(&str) -> u64) -> Option<u64> {
+        let answers = self.pods.iter().filter(|(_, pod)| pod.system == *system);
+        let held = answers.filter_map(|(key, _)| self.answers.get(key)).flat_map(|answer| &answer.directory);
+        held.filter(|(part, number)| **number > known(part)).map(|(_, number)| *number).max()
     }
 
     /// What the store of this shard says of the mail of this uid; `None` while it does not.

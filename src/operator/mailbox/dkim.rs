@@ -32,6 +32,9 @@ pub enum DkimError {
     /// Somebody removed a key whose record is still to be kept.
     #[error("the key is gone")]
     Gone,
+    /// The Secret is somebody else's; this says what to do.
+    #[error("{0}")]
+    NameTaken(String),
     /// Domain and selector together do not fit.
     #[error("the domain and the selector are too long for a key of a Secret")]
     TooLong,
@@ -52,6 +55,8 @@ pub struct Keys {
     pub public: PublicKeys,
     /// What each domain is signed with once the agents have it; see [`crate::signing::Signer::mark`].
     pub marks: BTreeMap<String, String>,
+    /// Whether the Secret is somebody else's.
+    pub taken: bool,
 }
 
 impl Keys {
@@ -61,6 +66,18 @@ impl Keys {
         let selector = self.rings.get(domain)?.signing.selector.clone();
         self.public.get(&(domain.to_owned(), selector))
     }
+}
+
+/// That nobody signs, since the Secret is somebody else's: `words` say what to do.
+#[must_use]
+pub fn taken(wishes: &Wishes, words: &str, now: i64) -> Keys {
+    let mut keys = Keys { taken: true, ..Keys::default() };
+    for (domain, wish) in wishes {
+        keys.rings.insert(domain.clone(), Ring::new(&wish.selector, now));
+        let error = DkimError::NameTaken(words.trim_end_matches('.').to_owned());
+        keys.public.insert((domain.clone(), wish.selector.clone()), Err(error));
+    }
+    keys
 }
 
 /// Brings `data` in line with the wishes: keys that are missing are made, those of no further use removed, and the map

@@ -4,7 +4,7 @@
 use backon::Retryable;
 use k8s_openapi::{api::core::v1::Secret, jiff::Timestamp};
 use kube::{
-    Api, Client,
+    Api, Client, ResourceExt,
     api::{ObjectMeta, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
@@ -14,7 +14,11 @@ use super::{
     dkim::{self, Keys, Wishes},
     metrics::Metrics,
 };
-use crate::{names::SystemName, signing};
+use crate::{
+    names::SystemName,
+    operator::cluster::ownership::{self, is_ours},
+    signing,
+};
 
 /// Brings the Secret in line with the wishes, and says what is in it. It is made even without domains: the
 /// agents beside Rspamd wait for it.
@@ -31,6 +35,10 @@ pub async fn ensure(
     let now = Timestamp::now().as_second();
     let attempt = || async {
         let old = api.get_opt(&system.dkim()).await?;
+        if let Some(secret) = old.as_ref().filter(|secret| !is_ours(&secret.metadata, system, "")) {
+            let words = ownership::taken("Secret", &secret.name_any(), system);
+            return Ok(dkim::taken(wishes, &words, now));
+        }
         let exists = old.is_some();
         let mut secret = old.unwrap_or_else(|| empty(system));
         let had: Vec<String> = secret.data.iter().flatten().map(|(name, _)| name.clone()).collect();

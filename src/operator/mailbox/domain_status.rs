@@ -66,7 +66,10 @@ pub fn domain(key: &Key, view: &DomainView<'_>, now: &Time) -> MailDomainStatus 
             "AwaitingAgents",
             "Not every anti-spam pod in service has the key yet, or none is in service.",
         ),
-        (Some(Err(error)), _) => Finding::no(SIGNING, "KeyUnusable", format!("Mail is not signed: {error}.")),
+        (Some(Err(error)), _) => {
+            let reason = if matches!(error, DkimError::NameTaken(_)) { "NameTaken" } else { "KeyUnusable" };
+            Finding::no(SIGNING, reason, format!("Mail is not signed: {error}."))
+        }
     };
     let listed = view.needs.as_ref().map(|needs| records(view.fact, needs, view.answers)).unwrap_or_default();
     let (generation, dns_records) = (Some(view.fact.meta.generation), listed);

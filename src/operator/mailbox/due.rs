@@ -45,6 +45,7 @@ impl Controller {
             metrics: self.metrics.clone(),
             system: (**name).clone(),
             uid: work.uid.to_string(),
+            floor: work.floor,
             compiled,
         };
         let (name, uid, mut issued) = (name.clone(), work.uid.clone(), work.issued.clone());

@@ -158,8 +158,12 @@ impl Controller {
         let known = || agents.keys().cloned().collect();
         for change in self.listings.pods.fold(event, known) {
             match change {
-                Change::Set(key, pod) => self.agents.see(&key, AgentPod::of(&pod)),
-                Change::Gone(key) => self.agents.see(&key, None),
+                Change::Set(key, pod) => {
+                    if let Some(name) = self.agents.see(&key, AgentPod::of(&pod)) {
+                        self.audit(&name);
+                    }
+                }
+                Change::Gone(key) => drop(self.agents.see(&key, None)),
             }
         }
         if self.waiting.len() > 0 {
@@ -169,6 +173,9 @@ impl Controller {
 
     /// A part of a directory that somebody deleted is written again.
     fn see_parts(&mut self, event: Event<PartialObjectMeta<Secret>>) {
+        if matches!(event, Event::InitDone) && self.listings.parts.complete {
+            self.read_again();
+        }
         let systems = &self.systems;
         let known = || {
             let of = |name: &SystemName, part: &String| Arc::new(ObjectName::new(&name.namespace, part));

@@ -2,17 +2,29 @@
 //! that names them. Unchanged content is not written. Input is what was compiled and what is known to be written;
 //! output is what is written now.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Debug};
 
+use backon::Retryable;
 use futures::{StreamExt, TryStreamExt, stream};
-use k8s_openapi::{ByteString, api::core::v1::Secret, jiff::Timestamp};
-use kube::{Client, api::ObjectMeta};
+use k8s_openapi::{
+    ByteString,
+    api::{
+        core::v1::Secret,
+        rbac::v1::{Role, RoleBinding},
+    },
+    jiff::Timestamp,
+};
+use kube::{Api, Client, api::ObjectMeta, core::NamespaceResourceScope};
+use serde::de::DeserializeOwned;
 
-use super::{cluster, index::Compiled, metrics::Metrics, role};
+use super::{census::DirectoryTrouble, cluster, index::Compiled, metrics::Metrics, role};
 use crate::{
     directory::{self, CONTENT, FormatError, ISSUED, Index},
     names::SystemName,
-    operator::cluster::is_terminating,
+    operator::cluster::{
+        is_terminating,
+        ownership::{is_ours, taken},
+    },
 };
 
 /// Type of the directory's Secrets: the watch for passwords leaves them out by it.
@@ -29,12 +41,26 @@ pub enum IssueError {
     /// The content has no bytes.
     #[error("the directory of {0} cannot be encoded: {1}")]
     Format(SystemName, #[source] FormatError),
+    /// Somebody else has the name.
+    #[error("{0}")]
+    NameTaken(String),
     /// A blocking thread ended early: the process is going down.
     #[error("the directory of {0} was not encoded")]
     Interrupted(SystemName),
 }
 
 impl IssueError {
+    /// What is to be said of it, unless it passes by itself.
+    #[must_use]
+    pub fn trouble(&self) -> Option<DirectoryTrouble> {
+        match self {
+            Self::NameTaken(message) => Some(DirectoryTrouble::NameTaken(message.clone())),
+            Self::Api(_, error) if cluster::transient(error) || is_terminating(error) => None,
+            Self::Api(_, error) => Some(DirectoryTrouble::Refused(error.to_string())),
+            Self::Format(..) | Self::Interrupted(_) => None,
+        }
+    }
+
     /// Whether the namespace is being deleted.
     #[must_use]
     pub fn is_terminating(&self) -> bool {
@@ -72,6 +98,8 @@ pub struct Issue {
     pub system: SystemName,
     /// Its uid.
     pub uid: String,
+    /// Its number is higher than this one.
+    pub floor: u64,
     /// What to write.
     pub compiled: Compiled,
 }
@@ -85,7 +113,7 @@ impl Issue {
     pub async fn run(mut self, issued: &mut Issued) -> Result<u64, IssueError> {
         let highest = issued.parts.values().map(|part| part.issued).max().unwrap_or_default();
         let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default();
-        let number = now.max(highest + 1);
+        let number = now.max(highest.max(self.floor).saturating_add(1));
         let shards = std::mem::take(&mut self.compiled.shards);
         let (count, system) = (self.compiled.count, self.system.clone());
         let encoded = tokio::task::spawn_blocking(move || {
@@ -99,6 +127,9 @@ impl Issue {
         if let Some(largest) = encoded.iter().map(|(_, bytes)| bytes.len()).max() {
             self.metrics.largest_shard.set(i64::try_from(largest).unwrap_or(i64::MAX));
         }
+        let names = encoded.iter().map(|(name, _)| name.clone()).chain([self.system.directory()]);
+        self.look(names.filter(|name| !issued.parts.contains_key(name)).collect(), issued.role.is_none())
+            .await?;
         self.write(encoded, number, issued).await?;
         if issued.role != Some(count) {
             self.counted("role", role::apply(&self.client, &self.system, &self.uid, count).await)?;
@@ -111,6 +142,36 @@ impl Issue {
         let bytes = bytes.map_err(|error| IssueError::Format(self.system.clone(), error))?;
         self.write(vec![(self.system.directory(), bytes)], number, issued).await?;
         Ok(number)
+    }
+
+    /// Looks whose the objects are that were not written before: somebody else's are left alone.
+    async fn look(&self, secrets: Vec<String>, role: bool) -> Result<(), IssueError> {
+        for name in secrets {
+            self.look_at::<Secret>(&name).await?;
+        }
+        if role {
+            self.look_at::<Role>(&self.system.directory()).await?;
+            self.look_at::<RoleBinding>(&self.system.directory()).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_at<K>(&self, name: &str) -> Result<(), IssueError>
+    where
+        K: kube::Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + DeserializeOwned
+            + Debug,
+    {
+        let api: Api<K> = Api::namespaced(self.client.clone(), &self.system.namespace);
+        let attempt = || api.get_metadata_opt(name);
+        let found = attempt.retry(cluster::some_tries()).when(cluster::transient).await;
+        match found.map_err(|error| IssueError::Api(self.system.clone(), error))? {
+            Some(found) if !is_ours(&found.metadata, &self.system, &self.uid) => {
+                Err(IssueError::NameTaken(taken(&K::kind(&()), name, &self.system)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes the parts whose content is not written already.

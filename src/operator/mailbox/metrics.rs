@@ -32,6 +32,8 @@ pub struct Metrics {
     pub writes: Family<Write, Counter>,
     /// RetiredMailboxes whose mail was deleted.
     pub purged: Counter,
+    /// Times that the API server had an older directory than the agents.
+    pub restored: Counter,
     /// Seconds from the first event of a batch until it is issued.
     pub latency: Histogram,
 }
@@ -48,6 +50,7 @@ impl Metrics {
             unreadable: Gauge::default(),
             writes: Family::default(),
             purged: Counter::default(),
+            restored: Counter::default(),
             latency: Histogram::new([0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 15.0, 60.0]),
         };
         let to = registry.sub_registry_with_prefix("directory");
@@ -62,6 +65,11 @@ impl Metrics {
         to.register("unreadable", "Objects that cannot be read", metrics.unreadable.clone());
         to.register("writes", "Writes to the API by kind and result", metrics.writes.clone());
         to.register("purged", "Retired mailboxes whose mail was deleted", metrics.purged.clone());
+        to.register(
+            "restored",
+            "Times that the API server had an older directory than the agents",
+            metrics.restored.clone(),
+        );
         to.register("latency_seconds", "From the first event to the issue", metrics.latency.clone());
         metrics
     }

@@ -29,6 +29,7 @@ mod load;
 pub mod metrics;
 mod outcome;
 pub mod password;
+mod restored;
 mod retired;
 mod retired_object;
 mod retired_status;
@@ -44,7 +45,7 @@ mod system_work;
 mod unread;
 mod waiting;
 
-pub use census::{Census, Counts};
+pub use census::{Census, Counts, DirectoryTrouble};
 pub use metrics::Metrics;
 
 use kube::Client;

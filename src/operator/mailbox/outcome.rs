@@ -37,6 +37,8 @@ pub(super) enum Outcome {
     Written(Target, Word, Written),
     /// An object is to be looked at again.
     Again(Target),
+    /// What the directory of the system, of this uid, is, after its watch had to start over at this issue.
+    Reread(Arc<SystemName>, Box<str>, u64, Result<Loaded, kube::Error>),
     /// A RetiredMailbox was made or deleted, or could not be.
     Shown(Key),
     /// Nothing to be told.
@@ -70,10 +72,12 @@ impl Controller {
             Outcome::Looked(key, answers) => self.looked(&key, answers),
             Outcome::Answers(answers) => {
                 self.agents.answered(answers);
+                self.notice_restored();
                 self.confirm();
             }
             Outcome::Written(target, word, written) => self.written(&target, &word, written),
             Outcome::Again(target) => self.look_again(&target),
+            Outcome::Reread(name, uid, number, loaded) => self.reread(&name, &uid, number, loaded),
             Outcome::Shown(key) => self.retirements.done(&key),
             Outcome::Nothing => {}
         }
@@ -86,6 +90,7 @@ impl Controller {
                 work.number = issued.parts.values().map(|part| part.issued).max().unwrap_or_default();
                 work.issued = issued;
                 self.index.load(&name, existing);
+                self.audit(&name);
             }
             Err(error) => {
                 tracing::error!(system = %name, %error, "the directory cannot be read; trying again");
@@ -107,6 +112,7 @@ impl Controller {
         let included = work.end(result.is_ok(), now);
         match result {
             Ok(number) => {
+                work.failure = None;
                 work.number = *number;
                 if work.former_parts(name, count).next().is_some() {
                     work.former.get_or_insert(now + super::system_work::FORMER);
@@ -122,6 +128,7 @@ impl Controller {
                 if !error.is_terminating() {
                     tracing::error!(system = %name, %error, "the directory is not issued; trying again");
                 }
+                work.failure = error.trouble();
                 self.index.rewrite(name);
             }
         }
@@ -164,6 +171,7 @@ impl Controller {
                 self.say_unread(target);
                 self.retirements.changed = true;
             }
+            Target::System(_) => {}
         }
     }
 }

@@ -39,7 +39,9 @@ impl Controller {
             return self.say_mailbox(key, Progress::Awaiting);
         }
         let served = self.mailbox_status(key, mailbox, &verdict, Progress::Served);
-        if status::in_order(mailbox, &verdict)
+        let trusted = !verdict.system.as_ref().is_some_and(|name| self.is_restored(name));
+        if trusted
+            && status::in_order(mailbox, &verdict)
             && Published::of(&served).digest == mailbox.fact.published.digest
         {
             self.waiting.forget(&target);
@@ -106,7 +108,8 @@ impl Controller {
             let was_ready = conditions::is_true(&published.conditions, "Ready");
             let same_spec = published.observed_generation == status.observed_generation;
             let signing = self.signing(&key) == Progress::Served;
-            if obstacle || (was_ready && same_spec && signing) {
+            let trusted = !self.index.standing(&key).is_ok_and(|name| self.is_restored(name));
+            if obstacle || (was_ready && same_spec && signing && trusted) {
                 self.waiting.forget(&target);
                 self.say_domain(&key, Progress::Served);
             } else {
@@ -203,7 +206,7 @@ impl Controller {
             } else if self.is_held(target, wait) {
                 let signing = match target {
                     Target::Domain(key) => self.signing(key),
-                    Target::Mailbox(_) | Target::Retired(_) => Progress::Served,
+                    Target::Mailbox(_) | Target::Retired(_) | Target::System(_) => Progress::Served,
                 };
                 match signing {
                     Progress::Served => held.push(target.clone()),
@@ -243,7 +246,8 @@ impl Controller {
             Target::Mailbox(key) => self.say_mailbox(key, progress),
             Target::Domain(key) => self.say_domain(key, progress),
             Target::Retired(key) if progress == Progress::Served => self.confirm_retired(key),
-            Target::Retired(_) => {}
+            Target::System(_) if progress == Progress::Served => self.audited(target),
+            Target::Retired(_) | Target::System(_) => {}
         }
     }
 
@@ -253,6 +257,7 @@ impl Controller {
             Target::Mailbox(key) => self.index.listed_in(key),
             Target::Domain(key) => self.index.standing(key).ok().cloned(),
             Target::Retired(key) => self.retirements.owner(key).map(|(system, _)| system),
+            Target::System(key) => Some(std::sync::Arc::new(SystemName::new(&*key.namespace, &*key.name))),
         }
     }
 
@@ -262,6 +267,9 @@ impl Controller {
         let (Some(system), Some(work)) = (self.index.system(&name), self.systems.get(&name)) else {
             return false;
         };
+        if matches!(target, Target::System(_)) {
+            return self.is_audited(&name);
+        }
         let mut parts = vec![name.directory()];
         let mut store = None;
         if let Target::Mailbox(key) = target {

@@ -87,6 +87,9 @@ impl Controller {
                     let seconds = u64::try_from(at - Timestamp::now().as_second()).unwrap_or_default();
                     now + Duration::from_secs(seconds + 1).min(HOUR)
                 });
+                if keys.taken {
+                    work.dkim.due = Some(now + LATER);
+                }
                 work.dkim.done = Some(wishes);
                 if work.dkim.keys != keys {
                     work.dkim.keys = keys;

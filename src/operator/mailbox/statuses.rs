@@ -33,6 +33,8 @@ pub enum Target {
     Domain(Key),
     /// A RetiredMailbox.
     Retired(Key),
+    /// A MailSystem: it waits for its agents, its status is another controller's.
+    System(Key),
 }
 
 impl Target {
@@ -40,7 +42,7 @@ impl Target {
     #[must_use]
     pub const fn key(&self) -> &Key {
         match self {
-            Self::Mailbox(key) | Self::Domain(key) | Self::Retired(key) => key,
+            Self::Mailbox(key) | Self::Domain(key) | Self::Retired(key) | Self::System(key) => key,
         }
     }
 
@@ -49,6 +51,7 @@ impl Target {
             Self::Mailbox(_) => ApiResource::erase::<api::Mailbox>(&()),
             Self::Domain(_) => ApiResource::erase::<api::MailDomain>(&()),
             Self::Retired(_) => ApiResource::erase::<api::RetiredMailbox>(&()),
+            Self::System(_) => ApiResource::erase::<api::MailSystem>(&()),
         }
     }
 }

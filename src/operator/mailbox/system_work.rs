@@ -9,6 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
+    census::DirectoryTrouble,
     dkim::{Keys, Wishes},
     issue::Issued,
     statuses::Target,
@@ -36,6 +37,12 @@ pub struct SystemWork {
     pub issued: Issued,
     /// The number of the last issue.
     pub number: u64,
+    /// Why the last issue failed, if not for a passing reason.
+    pub failure: Option<DirectoryTrouble>,
+    /// Numbers up to this one are not used any more: agents hold parts under them.
+    pub floor: u64,
+    /// Whether the API server had an older directory than the agents, who do not have the new issue yet.
+    pub restored: bool,
     /// Objects that changed since the last issue began.
     pub touched: HashSet<Target>,
     /// Objects that the issue under way contains.
@@ -83,6 +90,9 @@ impl SystemWork {
             uid,
             issued: Issued::default(),
             number: 0,
+            failure: None,
+            floor: 0,
+            restored: false,
             touched: HashSet::new(),
             included: None,
             lost: Vec::new(),
@@ -125,6 +135,20 @@ impl SystemWork {
         let dkim = self.dkim.not_before.filter(|_| self.dkim.stale);
         let dkim = [dkim, self.dkim.due].into_iter().flatten().min().filter(|_| !self.dkim.running);
         [self.issue_at(passwords), dkim, self.former].into_iter().flatten().min()
+    }
+
+    /// Why agents may not have the directory.
+    #[must_use]
+    pub fn trouble(&self) -> Option<DirectoryTrouble> {
+        self.failure.clone().or_else(|| self.restored.then_some(DirectoryTrouble::Restored))
+    }
+
+    /// All parts count as not written, and are written under numbers above `number`.
+    pub fn write_anew(&mut self, number: u64) {
+        (self.floor, self.restored) = (self.floor.max(number), true);
+        for part in self.issued.parts.values_mut() {
+            part.digest = [0; 32];
+        }
     }
 
     /// Parts that vanished count as not written, and nobody may be told that they were.

@@ -63,7 +63,9 @@ impl Unread {
             (Target::Mailbox(_), false) => "It is not served; mail that it had is kept.",
             (Target::Domain(_), true) => "It is served as it was, signed with the key that it had.",
             (Target::Domain(_), false) => "It is not served.",
-            (Target::Retired(_), _) => "The mail is kept, and nothing said here is heeded.",
+            (Target::Retired(_) | Target::System(_), _) => {
+                "The mail is kept, and nothing said here is heeded."
+            }
         };
         let message = format!(
             "The operator cannot read {}: {}. {meanwhile} Correct the field; if a newer release knows it, upgrade the operator.",
@@ -81,7 +83,7 @@ impl Controller {
         let served = match target {
             Target::Mailbox(key) => self.index.listed_in(key).is_some(),
             Target::Domain(key) => self.index.standing(key).is_ok(),
-            Target::Retired(_) => false,
+            Target::Retired(_) | Target::System(_) => false,
         };
         // A directory that is yet to be read may have it.
         let unknown = !served && !matches!(target, Target::Retired(_));

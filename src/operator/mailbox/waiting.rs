@@ -120,6 +120,12 @@ impl Waiting {
     pub fn len(&self) -> usize {
         self.objects.len()
     }
+
+    /// How many mailboxes and domains wait.
+    #[must_use]
+    pub fn objects(&self) -> usize {
+        self.objects.keys().filter(|target| matches!(target, Target::Mailbox(_) | Target::Domain(_))).count()
+    }
 }
 
 #[cfg(test)]

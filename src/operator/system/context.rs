@@ -12,7 +12,10 @@ use super::{Metrics, memory::Memory, validate::ValidateError};
 use crate::{
     images::Images,
     names::SystemName,
-    operator::{cluster::events::Events, mailbox::Census},
+    operator::{
+        cluster::{events::Events, known::Known},
+        mailbox::Census,
+    },
 };
 
 /// What reconciliations share.
@@ -29,6 +32,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// What stands.
     pub memory: Arc<Memory>,
+    /// What is known to be ours.
+    pub known: Known,
     failures: Mutex<HashMap<SystemName, u32>>,
 }
 
@@ -44,8 +49,8 @@ pub enum ReconcileError {
     /// The API server could not be reached while applying.
     #[error("applying the system: {0}")]
     Apply(#[source] kube::Error),
-    /// The API server refused some objects.
-    #[error("the API server refused: {}", .0.join("; "))]
+    /// The API server refused some objects, or some names are somebody else's.
+    #[error("not everything could be applied: {}", .0.join("; "))]
     Refused(Vec<String>),
     /// Writing the status failed.
     #[error("writing the status: {0}")]
@@ -80,8 +85,8 @@ impl Context {
         census: watch::Receiver<Census>,
         metrics: Metrics,
     ) -> Self {
-        let (memory, failures) = Default::default();
-        Self { client, images, events, census, metrics, memory, failures }
+        let (memory, known, failures) = Default::default();
+        Self { client, images, events, census, metrics, memory, known, failures }
     }
 
     /// Notes how it went and returns how often in a row it failed.

@@ -5,6 +5,7 @@ use futures::{future::try_join_all, try_join};
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{
+        apps::v1::{Deployment, StatefulSet},
         core::v1::{PersistentVolumeClaim, Pod, Secret},
         storage::v1::StorageClass,
     },
@@ -16,6 +17,7 @@ use super::workloads::Workloads;
 use crate::{
     api::MailSystem,
     names::{Component, SystemName},
+    operator::cluster::ownership::is_ours,
 };
 
 const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
@@ -88,20 +90,26 @@ pub async fn fetch(client: &Client, name: SystemName, system: MailSystem) -> Res
         secrets.get_opt(&internal_secret),
         claims.get_metadata_opt(&beyond),
         storage_classes(client, &system),
-        workloads(client, &name, system.spec.store.shards),
+        workloads(client, &name, &system),
     )?;
     let orphan = orphan.map(|_| beyond);
+    let uid = system.metadata.uid.clone().unwrap_or_default();
+    let ours = |secret: &Secret| is_ours(&secret.metadata, &name, &uid);
+    let (served, internal) = (served.filter(ours), internal.filter(ours));
     Ok(Fetched { name, system, tls, served, internal, signatures, classes, workloads, orphan })
 }
 
 /// Reads what runs.
-async fn workloads(client: &Client, name: &SystemName, shards: u32) -> Result<Workloads, Error> {
+async fn workloads(client: &Client, name: &SystemName, system: &MailSystem) -> Result<Workloads, Error> {
+    let uid = system.metadata.uid.as_deref().unwrap_or_default();
+    let our_set = |set: &StatefulSet| is_ours(&set.metadata, name, uid);
+    let ours = |deployment: &Deployment| is_ours(&deployment.metadata, name, uid);
     let sets = Api::namespaced(client.clone(), &name.namespace);
     let deployments = Api::namespaced(client.clone(), &name.namespace);
     let [gateway, antispam, antivirus, cache] =
         [Component::Gateway, Component::Antispam, Component::Antivirus, Component::Cache]
             .map(|c| name.component(c));
-    let stores: Vec<_> = (0..shards).map(|shard| name.store(shard)).collect();
+    let stores: Vec<_> = (0..system.spec.store.shards).map(|shard| name.store(shard)).collect();
     let (gateway, cache, antispam, antivirus, stores) = try_join!(
         sets.get_opt(&gateway),
         sets.get_opt(&cache),
@@ -109,7 +117,13 @@ async fn workloads(client: &Client, name: &SystemName, shards: u32) -> Result<Wo
         deployments.get_opt(&antivirus),
         try_join_all(stores.iter().map(|store| sets.get_opt(store))),
     )?;
-    Ok(Workloads { gateway, stores, antispam, antivirus, cache })
+    Ok(Workloads {
+        gateway: gateway.filter(our_set),
+        stores: stores.into_iter().map(|set| set.filter(our_set)).collect(),
+        antispam: antispam.filter(ours),
+        antivirus: antivirus.filter(ours),
+        cache: cache.filter(our_set),
+    })
 }
 
 /// Reads the pods and claims of a system.

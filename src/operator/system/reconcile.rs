@@ -26,7 +26,7 @@ use crate::{
     names::{Component, SystemName},
     operator::{
         cluster::{
-            apply::{Applied, apply},
+            apply::{Applied, Whose, apply},
             is_terminating, status as write,
         },
         desired::{Desired, desired},
@@ -81,6 +81,7 @@ async fn serve(system: &MailSystem, context: &Context) -> Result<Action, Reconci
     let name = name(system);
     if system.metadata.deletion_timestamp.is_some() {
         context.memory.forget(&name);
+        context.known.forget_system(&name);
         return Ok(Action::await_change());
     }
     let fetched =
@@ -120,10 +121,12 @@ async fn build(context: &Context, fetched: Fetched, checked: Checked) -> Result<
         expires: validated.pair.expires,
         problems: &problems,
         refused: &applied.refused,
+        taken: &applied.taken,
     };
     observe(context, &fetched, &applied.workloads, outcome, &troubles).await?;
-    if !applied.refused.is_empty() {
-        return Err(ReconcileError::Refused(applied.refused));
+    let amiss: Vec<String> = applied.taken.into_iter().chain(applied.refused).collect();
+    if !amiss.is_empty() {
+        return Err(ReconcileError::Refused(amiss));
     }
     let lacking = problems.iter().any(|problem| problem.weight != Weight::Hint);
     Ok(Action::requeue(if settled && !lacking { RESYNC } else { RETRY }))
@@ -135,13 +138,15 @@ async fn applied(context: &Context, fetched: &Fetched, desired: Desired) -> Resu
     if fetched.system.spec.paused {
         context.memory.forget(name);
     } else if !context.memory.stands(name, &desired, now) {
-        let applied = Box::pin(apply(&context.client, &name.namespace, desired.clone())).await?;
-        if applied.refused.is_empty() {
+        let uid = fetched.system.metadata.uid.as_deref().unwrap_or_default();
+        let whose = Whose { system: name, uid, known: &context.known };
+        let applied = Box::pin(apply(&context.client, whose, desired.clone())).await?;
+        if applied.refused.is_empty() && applied.taken.is_empty() {
             context.memory.applied(name, desired, now);
         }
         return Ok(applied);
     }
-    Ok(Applied { workloads: fetched.workloads.clone(), refused: Vec::new() })
+    Ok(Applied { workloads: fetched.workloads.clone(), refused: Vec::new(), taken: Vec::new() })
 }
 
 async fn observe(

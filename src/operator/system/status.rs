@@ -20,7 +20,7 @@ use crate::{
     },
     conditions::{self, Finding},
     names,
-    operator::mailbox::Counts,
+    operator::mailbox::{Counts, DirectoryTrouble},
 };
 
 /// The condition that sums up.
@@ -28,6 +28,9 @@ pub const READY: &str = "Ready";
 
 /// The condition that tells of many mailboxes that vanished at once. It is there only then.
 pub const MASS_DELETION: &str = "MassDeletion";
+
+/// The condition that tells why agents may not have the directory. It is there only then.
+pub const DIRECTORY: &str = "DirectoryServed";
 
 /// What a status is made of.
 pub struct Observation<'a> {
@@ -57,6 +60,8 @@ pub enum Outcome<'a> {
         problems: &'a [Problem],
         /// What the API server refused, in words.
         refused: &'a [String],
+        /// What is somebody else's, in words.
+        taken: &'a [String],
     },
     /// Nothing was built: this is wrong with the spec.
     Invalid(String),
@@ -116,6 +121,7 @@ fn findings(observation: &Observation) -> Vec<Finding> {
         observation.trouble,
     );
     parts.push(certificate);
+    parts.extend(directory(observation));
     let mut all = vec![ready(observation, &parts)];
     all.extend(parts);
     all.extend(deletion(observation));
@@ -126,6 +132,9 @@ fn findings(observation: &Observation) -> Vec<Finding> {
 fn ready(observation: &Observation, parts: &[Finding]) -> Finding {
     let finding = match &observation.outcome {
         Outcome::Invalid(message) => Finding::no(READY, "InvalidSpec", message.clone()),
+        Outcome::Built { taken, .. } if !taken.is_empty() => {
+            Finding::no(READY, "NameTaken", taken.join(". "))
+        }
         Outcome::Built { refused, .. } if !refused.is_empty() => Finding::no(
             READY,
             "ApplyFailed",
@@ -177,6 +186,30 @@ fn deletion(observation: &Observation) -> Option<Finding> {
             "{vanished} Mailboxes vanished at once. Their mail stays where it is and goes on arriving; nobody can log in to it. If it was an accident, apply the Mailboxes again under their names and addresses. If it was meant, annotate this MailSystem with mail.angiang.gov.vn/confirm-deletion: \"{word}\", which stands for these mailboxes.{other}"
         );
         Finding::yes(MASS_DELETION, "MailboxesVanished", message)
+    })
+}
+
+/// Why the agents may not have the directory.
+fn directory(observation: &Observation) -> Option<Finding> {
+    let Some(counts) = &observation.counts else {
+        // Not known yet, after a start: what was said stands.
+        let old = conditions::get(&observation.system.status.as_ref()?.conditions, DIRECTORY)?;
+        return Some(Finding::unknown(DIRECTORY, "NotObserved", old.message.clone()));
+    };
+    Some(match counts.trouble.as_ref()? {
+        DirectoryTrouble::Restored => Finding::unknown(
+            DIRECTORY,
+            "Restored",
+            "the API server had an older directory than the agents, as after a restore from a backup; it is issued again, and not every gateway and store has it yet: until then they answer as before the restore",
+        ),
+        DirectoryTrouble::NameTaken(message) => Finding::no(DIRECTORY, "NameTaken", message.clone()),
+        DirectoryTrouble::Refused(words) => Finding::no(
+            DIRECTORY,
+            "ApplyFailed",
+            format!(
+                "the API server refuses the directory, so changes of mailboxes do not reach the agents: {words}"
+            ),
+        ),
     })
 }
 

@@ -44,9 +44,10 @@ fn observe(fetched: &Fetched, workloads: &Workloads) -> MailSystemStatus {
             expires: checked.validated.pair.expires,
             problems: &checked.problems,
             refused: &[],
+            taken: &[],
         },
         trouble: &trouble,
-        counts: Some(Counts { mailboxes: 3, domains: 1, vanished: 0, confirmation: String::new() }),
+        counts: Some(Counts { mailboxes: 3, domains: 1, vanished: 0, ..Counts::default() }),
         now: Time(Timestamp::from_second(NOW).unwrap()),
     })
 }

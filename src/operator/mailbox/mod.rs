@@ -14,6 +14,7 @@ mod agents;
 pub mod census;
 mod checking;
 mod cluster;
+mod confirm;
 mod controller;
 mod credentials;
 mod deadlines;

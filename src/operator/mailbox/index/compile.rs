@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Estate, Index, Key, System, retirement::entry_in_place};
+use super::{Estate, Index, Key, System, records::entry_in_place};
 use crate::{
     api::MailboxState,
     directory::{Entry, MailboxEntry, Refusal, Retired, Shard, shard_of},

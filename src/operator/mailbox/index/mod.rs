@@ -7,6 +7,8 @@
 mod claims;
 mod compile;
 mod directory;
+mod domains;
+mod estate;
 mod facts;
 mod login;
 mod members;
@@ -18,6 +20,7 @@ mod moving_tests;
 #[cfg(test)]
 mod oracle;
 mod placement;
+mod records;
 mod retirement;
 #[cfg(test)]
 mod tests;
@@ -26,6 +29,7 @@ mod verdict;
 
 pub use compile::{Compiled, Existing};
 pub use directory::System;
+pub use estate::Estate;
 pub use facts::{
     DomainFact, Key, Mailbox, MailboxFact, Meta, ObjectName, Published, SecretRef, SystemFact, digest,
 };
@@ -33,7 +37,8 @@ pub use login::{Ask, Login, LoginProblem, Password, Print};
 pub use members::{Bound, MemberProblem, Sharing};
 pub use moving::{Former, Hindrance, Moving};
 pub use placement::Obstacle;
-pub use retirement::{Departed, Estate, Records, retired_name};
+pub use records::{Records, retired_name};
+pub use retirement::Departed;
 pub use verdict::{Problem, Verdict};
 
 use std::{
@@ -95,88 +100,6 @@ pub struct Index {
 }
 
 impl Index {
-    /// A MailSystem is there, or changed. True if it is new: its directory must be loaded before it is compiled.
-    pub fn apply_system(&mut self, name: &Arc<SystemName>, fact: SystemFact) -> bool {
-        self.unreadable.systems.remove(name);
-        let old = self.systems.get_mut(name).map(|system| std::mem::replace(&mut system.fact, fact.clone()));
-        match old {
-            Some(old) if old == fact => false,
-            // Another object of the same name: its directory was collected with its predecessor.
-            Some(old) if old.uid != fact.uid => {
-                self.remove_system(name);
-                self.settle_domains();
-                self.apply_system(name, fact)
-            }
-            Some(old) => {
-                if old.adopt != fact.adopt {
-                    self.rewrite(name);
-                }
-                self.touch_domains_of(name);
-                false
-            }
-            None => {
-                self.systems.insert(name.clone(), System::new(fact));
-                self.touch_domains_of(name);
-                true
-            }
-        }
-    }
-
-    /// A MailSystem is gone, and with it its directory.
-    pub fn remove_system(&mut self, name: &Arc<SystemName>) {
-        if self.unreadable.systems.remove(name) | self.systems.remove(name).is_some() {
-            self.touch_domains_of(name);
-        }
-    }
-
-    /// A MailDomain is there, or changed.
-    pub fn apply_domain(&mut self, key: &Key, fact: DomainFact) {
-        let mended = self.unreadable.domains.remove(key).is_some();
-        if self.domains.get(key) == Some(&fact) && !mended {
-            return;
-        }
-        self.changes.domains.insert(key.clone());
-        let same = self.domains.get(key).is_some_and(|old| {
-            (&old.domain, &old.system) == (&fact.domain, &fact.system) && old.meta.same_object(&fact.meta)
-        });
-        if same {
-            self.domains.insert(key.clone(), fact);
-            return;
-        }
-        self.remove_domain(key);
-        self.insert_domain(key, fact);
-    }
-
-    fn insert_domain(&mut self, key: &Key, fact: DomainFact) {
-        self.changes.domains.insert(key.clone());
-        self.dirty_domains.insert(fact.domain.clone());
-        self.domains_of.entry(fact.system.clone()).or_default().insert(key.clone());
-        let (domain, age) = (fact.domain.clone(), (fact.meta.created, key));
-        let claim = self.domain_claims.entry(domain).or_default();
-        let at = claim.by.partition_point(|other| {
-            (self.domains.get(other).map_or(i64::MAX, |fact| fact.meta.created), other) < age
-        });
-        claim.by.insert(at, key.clone());
-        self.domains.insert(key.clone(), fact);
-    }
-
-    /// A MailDomain is gone.
-    pub fn remove_domain(&mut self, key: &Key) {
-        self.unreadable.domains.remove(key);
-        let Some(old) = self.domains.remove(key) else { return };
-        if let Some(claim) = self.domain_claims.get_mut(&old.domain) {
-            claim.by.retain(|other| other != key);
-        }
-        if let Some(domains) = self.domains_of.get_mut(&old.system) {
-            domains.remove(key);
-            if domains.is_empty() {
-                self.domains_of.remove(&old.system);
-            }
-        }
-        self.touch_members(&key.namespace, &old.domain);
-        self.dirty_domains.insert(old.domain);
-    }
-
     /// A Mailbox is there, or changed.
     pub fn apply_mailbox(&mut self, key: &Key, mut fact: MailboxFact) {
         let revived = self.mailboxes.get(key).is_some_and(|it| it.held.is_some());

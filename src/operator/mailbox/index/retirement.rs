@@ -6,13 +6,13 @@
 //! mailboxes there were. While a record stands, its address is nobody's but an heir's, who has named it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 
-use super::{Index, Key, Mailbox, MailboxFact, ObjectName, System};
+use super::{Estate, Index, Key, ObjectName, Records, retired_name};
 use crate::{
-    directory::{Entry, MailboxEntry, Refusal, Retired, Shard, domain_of, shard_of},
+    directory::{Entry, Refusal, Retired},
     names::SystemName,
 };
 
@@ -25,117 +25,6 @@ pub struct Departed {
     pub uid: Box<str>,
     /// What is to be recorded of it; its times are to be filled in.
     pub record: Retired,
-}
-
-/// What a Mailbox may have of the mail that was under its address or that it names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Estate {
-    /// It has its own mail, or starts empty.
-    Own,
-    /// It takes over the mail of this uid.
-    Heir(Box<str>),
-    /// Its address has mail of these RetiredMailboxes, none of which it names.
-    Blocked(Vec<ObjectName>),
-    /// There is no mail of this name to be restored.
-    NoSource(Box<str>),
-    /// An older Mailbox restores it.
-    SourceTaken(Box<str>, Key),
-}
-
-/// The records of a system.
-#[derive(Debug, Default)]
-pub struct Records {
-    by_uid: BTreeMap<Box<str>, Retired>,
-    by_address: BTreeMap<Box<str>, BTreeSet<Box<str>>>,
-}
-
-impl Records {
-    /// All of them, by uid.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Retired)> {
-        self.by_uid.iter().map(|(uid, record)| (&**uid, record))
-    }
-
-    /// The one of this uid.
-    #[must_use]
-    pub fn get(&self, uid: &str) -> Option<&Retired> {
-        self.by_uid.get(uid)
-    }
-
-    /// Those of this address.
-    fn at(&self, address: &str) -> impl Iterator<Item = (&str, &Retired)> {
-        let uids = self.by_address.get(address).into_iter().flatten();
-        uids.filter_map(|uid| Some((&**uid, self.by_uid.get(uid)?)))
-    }
-
-    /// The RetiredMailboxes for mail of other owners than `uid` under this address.
-    pub(super) fn of_others(&self, address: &str, uid: &str) -> Vec<ObjectName> {
-        self.at(address).filter(|(other, _)| *other != uid).map(|it| retired_name(it.0, it.1)).collect()
-    }
-
-    /// The one whose RetiredMailbox has this name.
-    fn named(&self, name: &ObjectName) -> Option<&str> {
-        self.iter().find(|(uid, record)| retired_name(uid, record) == *name).map(|(uid, _)| uid)
-    }
-
-    /// The mail that is still under this address, with its uid.
-    #[must_use]
-    pub fn in_place(&self, address: &str) -> Option<(&str, &Retired)> {
-        self.at(address).find(|(_, record)| record.in_place)
-    }
-
-    /// What part `shard` of `count` has of them: all, and entries for the mail that is still in place.
-    pub(super) fn content(&self, shard: u32, count: u32) -> Shard {
-        let here = self.iter().filter(|(_, record)| shard_of(&record.address, count) == shard);
-        let mut content = Shard::default();
-        for (uid, record) in here {
-            if record.in_place {
-                content.entries.insert(record.address.clone(), Entry::Mailbox(entry_in_place(uid, record)));
-            }
-            content.retired.insert(uid.to_owned(), record.clone());
-        }
-        content
-    }
-
-    /// The domains of the mail that is still in place.
-    pub(super) fn domains(&self) -> impl Iterator<Item = &str> {
-        self.by_uid.values().filter(|record| record.in_place).map(|record| domain_of(&record.address))
-    }
-
-    pub(super) fn insert(&mut self, uid: &str, record: Retired) {
-        self.by_address.entry(record.address.as_str().into()).or_default().insert(uid.into());
-        self.by_uid.insert(uid.into(), record);
-    }
-
-    fn remove(&mut self, uid: &str) -> Option<Retired> {
-        let record = self.by_uid.remove(uid)?;
-        if let Some(uids) = self.by_address.get_mut(record.address.as_str()) {
-            uids.remove(uid);
-            if uids.is_empty() {
-                self.by_address.remove(record.address.as_str());
-            }
-        }
-        Some(record)
-    }
-}
-
-/// The name of the RetiredMailbox for this mail: that of the Mailbox and the first digits of its uid.
-#[must_use]
-pub fn retired_name(uid: &str, record: &Retired) -> ObjectName {
-    let digits: String = uid.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
-    ObjectName::new(&record.namespace, &format!("{}-{digits}", record.name))
-}
-
-/// The entry of mail that is still under its address though its Mailbox is gone: it receives, and nobody reads it.
-#[must_use]
-pub fn entry_in_place(uid: &str, record: &Retired) -> MailboxEntry {
-    MailboxEntry {
-        uid: uid.to_owned(),
-        object: format!("{}/{}", record.namespace, record.name),
-        store: record.store,
-        state: crate::api::MailboxState::Suspended,
-        quota: record.quota,
-        ..MailboxEntry::default()
-    }
 }
 
 impl Index {
@@ -291,71 +180,4 @@ impl Index {
             self.touch_content(&key);
         }
     }
-
-    /// What the Mailbox may have; its own mail if it is not served anyway.
-    #[must_use]
-    pub fn estate(&self, key: &Key) -> Estate {
-        let (Some(mailbox), Some(name)) = (self.mailboxes.get(key), self.listed_in(key)) else {
-            return Estate::Own;
-        };
-        let Some(system) = self.systems.get(&name) else { return Estate::Own };
-        self.estate_in(key, mailbox, system)
-    }
-
-    fn estate_in(&self, key: &Key, mailbox: &Mailbox, system: &System) -> Estate {
-        // What it was given stands in its entry.
-        if mailbox.held.is_some() {
-            return Estate::Own;
-        }
-        let (fact, records) = (&mailbox.fact, &system.records);
-        let mut heir = None;
-        if let Some(source) =
-            fact.restore_from.as_ref().filter(|name| fact.restored_from.as_ref() != Some(name))
-        {
-            let source_name = ObjectName::new(&key.namespace, source);
-            match records.named(&source_name) {
-                None => return Estate::NoSource(source.clone()),
-                Some(uid) => heir = Some(uid),
-            }
-            match self.restoring.get(&source_name).and_then(|keys| keys.first()) {
-                Some(first) if first != key => return Estate::SourceTaken(source.clone(), first.clone()),
-                _ => {}
-            }
-        }
-        let mut others = Vec::new();
-        for (uid, record) in records.at(&fact.address).filter(|(uid, _)| **uid != *fact.meta.uid) {
-            // Applied again after an accident: nothing was taken away from it.
-            let undone = record.in_place && retires(key, record);
-            if undone && heir.is_none() {
-                heir = Some(uid);
-            } else if heir != Some(uid) {
-                others.push(retired_name(uid, record));
-            }
-        }
-        match heir {
-            _ if !others.is_empty() => Estate::Blocked(others),
-            Some(uid) => Estate::Heir(uid.into()),
-            None => Estate::Own,
-        }
-    }
-
-    /// Strikes off the records of mail that has an owner: one who is there again, or one to whom it was restored.
-    pub(super) fn settle_records(&mut self, key: &Key) {
-        let (Some(mailbox), Some(name)) = (self.mailboxes.get(key), self.listed_in(key)) else { return };
-        let Some(records) = self.records(&name) else { return };
-        let fact: &MailboxFact = &mailbox.fact;
-        let restored = fact.restored_from.as_ref().and_then(|source| {
-            let named = records.named(&ObjectName::new(&key.namespace, source))?;
-            Some(Box::<str>::from(named))
-        });
-        let own = records.get(&fact.meta.uid).map(|_| fact.meta.uid.clone());
-        for uid in [restored, own].into_iter().flatten() {
-            self.strike_off(&name, &uid);
-        }
-    }
-}
-
-/// Whether the record is of a Mailbox of this name.
-fn retires(key: &Key, record: &Retired) -> bool {
-    *record.namespace == *key.namespace && *record.name == *key.name
 }

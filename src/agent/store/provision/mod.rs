@@ -25,6 +25,8 @@ mod share;
 mod shares;
 mod state;
 mod survey;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::{
@@ -126,7 +128,7 @@ impl Provisioner {
             };
             found.insert(address, have);
         }
-        provisioner.0.state().surveyed(found);
+        provisioner.0.state().surveyed(found, 0);
         provisioner
     }
 
@@ -165,13 +167,14 @@ impl Provisioner {
         })
     }
 
-    /// Forgets that Cyrus has the mailbox of `address`: Cyrus said that it does not.
+    /// Forgets that Cyrus has the mailbox of `address`, and looks at all it has again: Cyrus said that it does not have it.
     pub fn forget(&self, address: &str) {
-        self.0.state().inventory_mut().remove(address);
+        self.0.state().doubt(address);
+        self.0.stale.notify_one();
     }
 
     /// What Cyrus has, for `/status`: how many mailboxes, how many not as wanted, which of them failed and why; and what
-    /// there is of retired mail, by uid ([`Keeping`]; `null` until Cyrus was looked at).
+    /// there is of retired mail, by uid ([`Keeping`]; `null` until Cyrus was looked at, and without what is in doubt).
     #[must_use]
     pub fn status(&self) -> Value {
         let (replica, shard) = (&self.0.replica, self.0.shard);
@@ -180,11 +183,13 @@ impl Provisioner {
         let retired: BTreeSet<_> = replica.retired_of_store(shard).into_keys().chain(former).collect();
         let state = self.0.state();
         let keeping = |uid: &String| match (state.inventory().place_of(uid), state.sizes().get(uid)) {
-            (None, _) => Keeping::Absent,
-            (Some(_), Some(size)) => Keeping::Kib(*size),
-            (Some(_), None) => Keeping::Moving,
+            (None, _) if state.doubts() > 0 => None,
+            (None, _) => Some(Keeping::Absent),
+            (Some(_), Some(size)) => Some(Keeping::Kib(*size)),
+            (Some(_), None) => Some(Keeping::Moving),
         };
-        let kept = || retired.iter().map(|uid| (uid.clone(), keeping(uid))).collect::<BTreeMap<_, _>>();
+        let known = |uid: &String| Some((uid.clone(), keeping(uid)?));
+        let kept = || retired.iter().filter_map(known).collect::<BTreeMap<_, _>>();
         let failures = state.failures().iter().map(|(address, failure)| {
             (address.clone(), json!({ "reason": failure.reason(), "message": failure.to_string() }))
         });
@@ -244,6 +249,7 @@ impl Provisioner {
     async fn surveyed(&self) -> Result<(), client::Error> {
         // What is changed meanwhile would be overlooked.
         let _alone = self.0.moving.write().await;
+        let doubts = self.0.state().doubts();
         let mut inventory = survey::inventory(&self.0.access).await?;
         // Without a directory nobody knows an owner; the next survey will.
         if self.0.replica.loaded() {
@@ -252,7 +258,7 @@ impl Provisioner {
             self.0.stale.notify_one();
         }
         tracing::info!(mailboxes = inventory.len(), "read what Cyrus has");
-        self.0.state().surveyed(inventory);
+        self.0.state().surveyed(inventory, doubts);
         self.0.surveyed.send_replace(true);
         Ok(())
     }

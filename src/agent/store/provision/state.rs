@@ -85,6 +85,8 @@ pub struct State {
     failures: BTreeMap<String, Failure>,
     /// KiB of mail that is kept out of the way, by owner.
     sizes: BTreeMap<String, u64>,
+    /// How often Cyrus turned out to have something else than the inventory says, since it was read.
+    doubts: u64,
 }
 
 impl State {
@@ -98,8 +100,21 @@ impl State {
         &mut self.inventory
     }
 
-    /// Takes what Cyrus was found to have.
-    pub fn surveyed(&mut self, inventory: Inventory) {
+    /// Cyrus said that it does not have the mailbox of `address`. Its mail may be on its way to another place: until the
+    /// inventory is read again, that something is nowhere means nothing.
+    pub fn doubt(&mut self, address: &str) {
+        self.inventory.remove(address);
+        self.doubts += 1;
+    }
+
+    /// How often there was doubt since the inventory was read.
+    pub const fn doubts(&self) -> u64 {
+        self.doubts
+    }
+
+    /// Takes what Cyrus was found to have. `doubts` is how many there were when it was asked.
+    pub fn surveyed(&mut self, inventory: Inventory, doubts: u64) {
+        self.doubts = self.doubts.saturating_sub(doubts);
         self.inventory = inventory;
         self.sizes.clear();
     }
@@ -254,7 +269,7 @@ mod tests {
         let (mut state, mut found) = (State::default(), Inventory::default());
         found.insert("a@x", Have::default());
         found.insert("b@x", Have::default());
-        state.surveyed(found);
+        state.surveyed(found, 0);
         state.inventory_mut().change("a@x", |have| have.quota = Quota::Kib(1));
         state.quotas([("a@x".to_owned(), Quota::None), ("b@x".to_owned(), Quota::Kib(5))]);
         let quota = |address| state.inventory().get(address).unwrap().quota;

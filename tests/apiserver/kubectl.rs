@@ -11,10 +11,10 @@ async fn get_mail_lists_every_kind_with_its_columns() {
         ["HOSTNAME READY REASON MAILBOXES AGE", "DOMAIN ORGANISATION MAILBOXES READY REASON DNS AGE"];
     let lines: Vec<String> =
         listed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    for title in titles.into_iter().chain(["ADDRESS UNIT STATE QUOTA READY REASON AGE"]) {
+    for title in titles.into_iter().chain(["ADDRESS TYPE UNIT STATE QUOTA READY REASON AGE"]) {
         assert!(lines.contains(&format!("NAME {title}")), "{title} is not in:\n{listed}");
     }
-    let row = "mailbox.mail.angiang.gov.vn/chi-le chi.le@angiang.gov.vn Sở Nội vụ Suspended 2Gi";
+    let row = "mailbox.mail.angiang.gov.vn/chi-le chi.le@angiang.gov.vn Person Sở Nội vụ Suspended 2Gi";
     assert!(lines.iter().any(|line| line.starts_with(row)), "{listed}");
     let selector = "spec.address=chi.le@angiang.gov.vn";
     let found = api.run(

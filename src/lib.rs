@@ -21,7 +21,7 @@
 //!
 //! [`failover`] decides which of a shard's two stores is primary; [`journal`] is the format in which accepted mail is kept.
 //!
-//! [`api`], [`directory`], [`failover`], [`journal`], [`signing`], [`wire`], [`operator::desired`] and [`operator::config`] are pure:
+//! [`api`], [`directory`], [`failover`], [`journal::sealed`], [`signing`], [`wire`], [`operator::desired`] and [`operator::config`] are pure:
 //! they import neither a client nor a socket.
 
 pub mod agent;

@@ -178,6 +178,12 @@ impl SystemName {
         format!("{}-internal", self.name)
     }
 
+    /// Secret with the key that opens the journal, made once and kept when the system is deleted.
+    #[must_use]
+    pub fn journal_key(&self) -> String {
+        format!("{}-journal-key", self.name)
+    }
+
     /// Secret with the index of the directory.
     #[must_use]
     pub fn directory(&self) -> String {

@@ -9,12 +9,18 @@
 #[path = "../../tests/e2e/imap.rs"]
 #[allow(dead_code)]
 mod imap;
+#[path = "../../tests/e2e/s3.rs"]
+#[allow(dead_code)]
+mod s3;
 #[path = "../../tests/e2e/smtp.rs"]
 #[allow(dead_code)]
 mod smtp;
 #[path = "../../tests/e2e/world.rs"]
 #[allow(dead_code)]
 mod world;
+
+/// The shared system has no journal: plain daemons have none either.
+pub(crate) const JOURNAL: bool = false;
 
 mod apply;
 mod bulk;

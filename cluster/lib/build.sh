@@ -34,7 +34,7 @@ deps() {
 
 build_hash() {
   [ -n "${build_hash_known:-}" ] || build_hash_known=$({
-    cd "$here" && cat ./*/go.mod ./*/go.sum ./*/*.go ./*/*/*.go
+    cd "$here" && cat ./{coredns,helm,kubernetes}/go.mod ./{coredns,helm,kubernetes}/go.sum ./*/*.go ./*/*/*.go
     go version
     echo "${go_flags[*]} $ld_flags $(declare -f image build)"
   } | sha256sum | cut -c1-16)

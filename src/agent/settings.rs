@@ -2,11 +2,12 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use age::x25519::Recipient;
 use clap::Args;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    api::system::{OnDetection, OnFailure},
+    api::system::{Durability, OnDetection, OnFailure},
     names::SystemName,
 };
 
@@ -68,9 +69,48 @@ pub struct GatewaySettings {
     /// Folder that outlives the pod.
     #[arg(long, default_value = "/var/lib/agent")]
     pub data_dir: PathBuf,
+    /// The journal, if there is one.
+    #[command(flatten)]
+    pub journal: Option<JournalSettings>,
     /// Where nginx asks who a client is.
     #[arg(long, default_value = "127.0.0.1:9000")]
     pub auth_address: SocketAddr,
+}
+
+/// What a gateway's agent is told of the journal.
+#[derive(Args, Clone, Debug)]
+#[group(requires_all = ["journal_durability", "journal_region", "journal_bucket", "journal_prefix", "journal_keys", "journal_backlog"])]
+pub struct JournalSettings {
+    /// What happens to mail that object storage does not take.
+    #[arg(id = "journal_durability", long = "journal-durability", env = "JOURNAL_DURABILITY", value_parser = by_name::<Durability>, required = false)]
+    pub durability: Durability,
+    /// Where object storage is; AWS if absent.
+    #[arg(id = "journal_endpoint", long = "journal-endpoint", env = "JOURNAL_ENDPOINT")]
+    pub endpoint: Option<String>,
+    /// The region that requests are signed for.
+    #[arg(id = "journal_region", long = "journal-region", env = "JOURNAL_REGION", required = false)]
+    pub region: String,
+    /// The bucket.
+    #[arg(id = "journal_bucket", long = "journal-bucket", env = "JOURNAL_BUCKET", required = false)]
+    pub bucket: String,
+    /// What all names begin with.
+    #[arg(id = "journal_prefix", long = "journal-prefix", env = "JOURNAL_PREFIX", required = false)]
+    pub prefix: String,
+    /// Whom it is encrypted for: public keys of age.
+    #[arg(
+        id = "journal_keys",
+        long = "journal-keys",
+        env = "JOURNAL_KEYS",
+        value_delimiter = ',',
+        required = false
+    )]
+    pub keys: Vec<Recipient>,
+    /// The largest backlog in bytes.
+    #[arg(id = "journal_backlog", long = "journal-backlog", env = "JOURNAL_BACKLOG", required = false)]
+    pub backlog: u64,
+    /// Folder with the files of the credentials' Secret.
+    #[arg(id = "journal_credentials", long = "journal-credentials", default_value = "/etc/journal")]
+    pub credentials: PathBuf,
 }
 
 /// What the store's agent is told.
@@ -115,7 +155,12 @@ mod tests {
     }
 
     fn parse(on_failure: &str) -> Result<Gateway, clap::Error> {
-        Gateway::try_parse_from([
+        parse_with(on_failure, &[])
+    }
+
+    fn parse_with(on_failure: &str, more: &[&str]) -> Result<Gateway, clap::Error> {
+        let on_failure = format!("--antivirus-on-failure={on_failure}");
+        let all = [
             "x",
             "--pod-name=s-gateway-0",
             "--pod-namespace=mail",
@@ -123,9 +168,10 @@ mod tests {
             "--mail-hostname=mail.x.vn",
             "--store-host-pattern=s-store-{shard}-0.s-store-{shard}.mail.svc",
             "--clamd-host=s-antivirus.mail.svc",
-            &format!("--antivirus-on-failure={on_failure}"),
+            &on_failure,
             "--antivirus-on-detection=Quarantine",
-        ])
+        ];
+        Gateway::try_parse_from(all.iter().chain(more))
     }
 
     #[test]
@@ -135,5 +181,28 @@ mod tests {
         assert_eq!(settings.antivirus_on_detection, OnDetection::Quarantine);
         assert_eq!(settings.common.system().directory(), "s-directory");
         assert!(parse("accept").is_err());
+    }
+
+    #[test]
+    fn a_journal_is_told_whole_or_not_at_all() {
+        let none: [&str; 0] = [];
+        let key = age::x25519::Identity::generate().to_public().to_string();
+        let keys = format!("--journal-keys={key},{key}");
+        let whole = [
+            "--journal-durability=Preferred",
+            "--journal-region=us-east-1",
+            "--journal-bucket=b",
+            "--journal-prefix=n/s",
+            &keys,
+            "--journal-backlog=1024",
+        ];
+        assert!(parse_with("Defer", &none).unwrap().settings.journal.is_none());
+        let journal = parse_with("Defer", &whole).unwrap().settings.journal.unwrap();
+        assert_eq!(
+            (journal.durability, journal.keys.len(), journal.endpoint),
+            (Durability::Preferred, 2, None)
+        );
+        assert!(parse_with("Defer", &whole[..5]).is_err());
+        assert!(parse_with("Defer", &["--journal-keys=age1x"]).is_err());
     }
 }

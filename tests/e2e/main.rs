@@ -5,8 +5,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+/// The shared system has a journal.
+pub(crate) const JOURNAL: bool = true;
+
 mod imap;
 mod life;
+mod s3;
 mod sieve;
 mod smtp;
 mod world;
@@ -18,6 +22,7 @@ mod delivery;
 mod dkim;
 mod faults;
 mod moving;
+mod journal;
 mod objects;
 mod refusals;
 mod sharing;

@@ -27,6 +27,8 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
+use crate::s3;
+
 pub(crate) const DOMAIN: &str = "angiang.gov.vn";
 pub(crate) const HOSTNAME: &str = "mail.angiang.gov.vn";
 pub(crate) const EICAR: &str = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*";
@@ -104,7 +106,10 @@ impl World {
         namespaces.create(&PostParams::default(), &parse(object)).await.expect("a namespace");
         let mut world = Self { client, namespace, service: IpAddr::from([0; 4]), tls: trust(&[]) };
         world.apply(parse::<Secret>(signatures())).await;
-        world.apply(parse::<MailSystem>(system())).await;
+        if crate::JOURNAL {
+            s3::serve(&world).await;
+        }
+        world.apply(parse::<MailSystem>(system(&world.namespace))).await;
         world.apply(parse::<MailDomain>(domain("angiang", DOMAIN))).await;
         world.ready::<MailSystem>("mail", Duration::from_mins(15)).await;
         let service = world.api::<Service>().get("mail-gateway").await.expect("the gateway's Service");
@@ -234,12 +239,14 @@ fn signatures() -> serde_json::Value {
     json!({"metadata": {"name": "eicar"}, "stringData": {"local.ndb": format!("Eicar-Test-Signature:0:*:{pattern}\n")}})
 }
 
-fn system() -> serde_json::Value {
+fn system(namespace: &str) -> serde_json::Value {
+    let journal = crate::JOURNAL.then(|| s3::journal(namespace));
     json!({"metadata": {"name": "mail"}, "spec": {
         "hostname": HOSTNAME,
         "gateway": {"queueStorage": {"size": "1Gi"}},
         "store": {"shards": 2, "storage": {"size": "1Gi"}},
         "antivirus": {"signatureSecret": "eicar"},
+        "journal": journal,
     }})
 }
 

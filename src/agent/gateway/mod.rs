@@ -12,6 +12,7 @@ mod certificate;
 mod daemon;
 mod domains;
 pub mod gate;
+mod journal;
 pub mod router;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ use super::{
 };
 use crate::{
     http::{self, Readiness},
+    journal::writer::Journal,
     metrics,
     names::ports,
     store_login,
@@ -58,6 +60,9 @@ pub enum Error {
     /// The token of Rspamd's verdicts cannot be read: no message could pass.
     #[error("the token of verdicts cannot be read: {0}")]
     Token(io::Error),
+    /// The folder of the journal's backlog cannot be read: what waits there would be forgotten.
+    #[error("the journal's backlog cannot be read: {0}")]
+    Journal(io::Error),
     /// The token's file is empty: anybody's verdict would count.
     #[error("the token of verdicts is empty")]
     NoToken,
@@ -95,7 +100,9 @@ async fn start(
     stop: &CancellationToken,
 ) -> Result<JoinSet<()>, Error> {
     let token = token(settings).await?;
-    let gate = gate(settings, &token, replica);
+    let opened = journal::open(settings, stop).map_err(Error::Journal)?;
+    let journal = opened.as_ref().and_then(|opened| opened.journal.clone());
+    let gate = gate(settings, &token, replica).with_journal(journal);
     let stores = Stores::new(&settings.store_host_pattern);
     let router = Router::new(&settings.common.mail_hostname, replica.clone(), stores.clone());
     let logins = Logins::open(&settings.data_dir);
@@ -108,6 +115,10 @@ async fn start(
     replica.register(&mut registry);
     passwords.register(&mut registry);
     gate.register(&mut registry);
+    let observed = opened.as_ref().map(|opened| opened.observed.clone());
+    if let Some(journal) = &observed {
+        journal.register(&mut registry);
+    }
     router.register(&mut registry);
     let run = &settings.run_dir;
     let map = socketmap::serve(&run.join("map"), replica.clone(), &mut registry, stop.clone());
@@ -117,11 +128,14 @@ async fn start(
     let mut parts = JoinSet::new();
     parts.spawn(map.map_err(|error| Error::Listen("map".into(), error))?);
     parts.spawn(sasl.map_err(|error| Error::Listen("sasl".into(), error))?);
+    if let Some(opened) = opened {
+        parts.spawn(opened.work);
+    }
     parts.spawn(gate.run(unix(settings, "gate")?, stop.clone()));
     parts.spawn(router.run(unix(settings, "lmtp")?, stop.clone()));
     let address = settings.auth_address;
     parts.spawn(serve_auth(tcp(address).await?, auth.routes(), stop.clone()));
-    let (address, extra) = (settings.common.http_address, status(replica).merge(logins.routes()));
+    let (address, extra) = (settings.common.http_address, status(replica, observed).merge(logins.routes()));
     let server = http::serve(tcp(address).await?, readiness.clone(), registry, extra, stop.clone());
     parts.spawn(async move { logged(server.await) });
     let domains = domains::run(replica.clone(), run.clone(), readiness);
@@ -144,9 +158,16 @@ fn gate(settings: &GatewaySettings, token: &str, replica: &Replica) -> Gate {
 }
 
 /// What the operator asks: from which Secrets of the directory, and which issue of them, daemons are answered.
-fn status(replica: &Replica) -> Routes {
+fn status(replica: &Replica, journal: Option<Journal>) -> Routes {
     let replica = replica.clone();
-    Routes::new().route("/status", get(async move || Json(json!({ "directory": replica.issued() }))))
+    let answer = async move || {
+        let mut answer = json!({ "directory": replica.issued() });
+        if let Some(journal) = &journal {
+            answer["journal"] = json!(journal.report());
+        }
+        Json(answer)
+    };
+    Routes::new().route("/status", get(answer))
 }
 
 async fn serve_auth(listener: TcpListener, routes: Routes, stop: CancellationToken) {

@@ -42,6 +42,7 @@ fn settings(folder: &Path) -> GatewaySettings {
         tls_dir: folder.join("tls"),
         run_dir: folder.join("run"),
         data_dir: folder.join("data"),
+        journal: None,
         auth_address: free(),
     }
 }

@@ -3,6 +3,7 @@
 mod antispam;
 mod antivirus;
 mod gateway;
+mod journal;
 mod resolver;
 mod status;
 mod store;
@@ -10,6 +11,7 @@ mod store;
 pub use antispam::{Antispam, Thresholds};
 pub use antivirus::{Antivirus, OnDetection, OnFailure};
 pub use gateway::{Gateway, GatewayService, ServiceType};
+pub use journal::{Durability, Journal, ObjectStorage};
 pub use resolver::Resolver;
 pub use status::{ComponentStatus, MailSystemStatus};
 pub use store::Store;
@@ -75,6 +77,10 @@ pub struct MailSystemSpec {
     /// Virus scanner.
     #[serde(default)]
     pub antivirus: Antivirus,
+
+    /// A copy of each accepted message in object storage, before it is accepted. Without it the loss of a disk loses mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<Journal>,
 
     /// Who is asked for the DNS records of its domains; the resolver of the operator's pod if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,19 +5,22 @@
 
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
-    core::v1::{Container, PodSpec},
+    core::v1::{Container, EnvVar, PodSpec},
 };
 
 use super::{configuration::Hashes, pod, volumes, workload};
 use crate::{
     names::{Component, ports},
-    operator::system::validated::{Validated, Volume},
+    operator::system::{
+        journal::Journal,
+        validated::{Validated, Volume},
+    },
 };
 
 /// The gateways, each with its queue on a volume like `queue`.
 pub fn stateful_set(v: &Validated, queue: &Volume, hashes: &Hashes) -> StatefulSet {
     let component = Component::Gateway;
-    let all = vec![
+    let mut all = vec![
         volumes::scratch("run-agent"),
         volumes::scratch("postfix-data"),
         volumes::scratch("postfix-tmp"),
@@ -27,6 +30,11 @@ pub fn stateful_set(v: &Validated, queue: &Volume, hashes: &Hashes) -> StatefulS
         volumes::secret_volume("tls", v.name.tls()),
         volumes::secret_volume("internal", v.name.internal()),
     ];
+    all.extend(
+        v.journal
+            .iter()
+            .map(|journal| volumes::optional_secret_volume("journal", journal.credentials.clone())),
+    );
     let spec = PodSpec {
         automount_service_account_token: Some(true),
         service_account_name: Some(v.name.component(component)),
@@ -54,7 +62,7 @@ fn own_folder(v: &Validated) -> Container {
 
 fn agent(v: &Validated) -> Container {
     let name = |value: &dyn std::fmt::Debug| format!("{value:?}");
-    let own = vec![
+    let mut own = vec![
         pod::env("STORE_HOST_PATTERN", v.name.store_host_pattern()),
         pod::env(
             "CLAMD_HOST",
@@ -63,6 +71,14 @@ fn agent(v: &Validated) -> Container {
         pod::env("ANTIVIRUS_ON_FAILURE", name(&v.antivirus.on_failure)),
         pod::env("ANTIVIRUS_ON_DETECTION", name(&v.antivirus.on_detection)),
     ];
+    own.extend(v.journal.iter().flat_map(journal));
+    let mut mounts = vec![
+        volumes::mount("run-agent", "/run/agent"),
+        volumes::mount_folder("queue", "agent", "/var/lib/agent"),
+        volumes::mount_read_only("tls", "/etc/tls"),
+        volumes::mount_read_only("internal", "/etc/internal"),
+    ];
+    mounts.extend(v.journal.iter().map(|_| volumes::mount_read_only("journal", "/etc/journal")));
     Container {
         command: Some(["mail-agent", "gateway"].map(str::to_owned).into()),
         env: Some(pod::agent_env(v, own)),
@@ -71,15 +87,31 @@ fn agent(v: &Validated) -> Container {
         startup_probe: Some(pod::ask_agent("/readyz", 1, 600)),
         readiness_probe: Some(pod::ask_agent("/readyz", 5, 2)),
         liveness_probe: Some(pod::ask_agent("/healthz", 10, 6)),
-        resources: Some(pod::resources(None, "30m", "64Mi", "512Mi")),
-        volume_mounts: Some(vec![
-            volumes::mount("run-agent", "/run/agent"),
-            volumes::mount_folder("queue", "agent", "/var/lib/agent"),
-            volumes::mount_read_only("tls", "/etc/tls"),
-            volumes::mount_read_only("internal", "/etc/internal"),
-        ]),
+        // Messages that are being received (256Mi at most), and the journal's segments of them.
+        resources: Some(pod::resources(
+            None,
+            "30m",
+            "64Mi",
+            if v.journal.is_some() { "1Gi" } else { "512Mi" },
+        )),
+        volume_mounts: Some(mounts),
         ..pod::container("agent", &v.images.operator, pod::AGENT)
     }
+}
+
+/// What the agent is told of the journal.
+fn journal(journal: &Journal) -> Vec<EnvVar> {
+    let location = &journal.location;
+    let mut all = vec![
+        pod::env("JOURNAL_DURABILITY", format!("{:?}", journal.durability)),
+        pod::env("JOURNAL_REGION", location.region.clone()),
+        pod::env("JOURNAL_BUCKET", location.bucket.clone()),
+        pod::env("JOURNAL_PREFIX", location.prefix.clone()),
+        pod::env("JOURNAL_KEYS", journal.keys.join(",")),
+        pod::env("JOURNAL_BACKLOG", journal.backlog.to_string()),
+    ];
+    all.extend(location.endpoint.iter().map(|endpoint| pod::env("JOURNAL_ENDPOINT", endpoint.clone())));
+    all
 }
 
 fn postfix(v: &Validated) -> Container {

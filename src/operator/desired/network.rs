@@ -4,7 +4,7 @@
 //!  world ─▶ gateway ─▶ antispam ─▶ cache          agents (gateway, store, antispam) ─▶ API server
 //!              │  └──▶ antivirus ─▶ world (signatures)
 //!              ├─────▶ store ─▶ gateway (mail that Sieve sends)
-//!              └─────▶ world (mail)
+//!              └─────▶ world (mail), object storage
 //! ```
 
 use k8s_openapi::{
@@ -35,7 +35,7 @@ pub fn policy(v: &Validated, component: Component) -> NetworkPolicy {
         Component::Gateway => {
             let outer =
                 [ports::SMTP, ports::SUBMISSIONS, ports::SUBMISSION, ports::PROXY_IMAPS, ports::PROXY_POP3S];
-            let out = vec![
+            let mut out = vec![
                 dns(),
                 to(Component::Antispam, &[ports::ANTISPAM]),
                 to(Component::Antivirus, &[ports::ANTIVIRUS]),
@@ -43,6 +43,7 @@ pub fn policy(v: &Validated, component: Component) -> NetworkPolicy {
                 egress(None, tcp(&API_SERVER)),
                 egress(None, tcp(&mail_ports(v))),
             ];
+            out.extend(v.journal.iter().map(|journal| egress(None, tcp(&[journal.port]))));
             (vec![ingress(None, tcp(&outer)), from(Component::Store, &[ports::STORE_SMTP]), observers()], out)
         }
         Component::Store => {

@@ -7,6 +7,12 @@ use crate::{operator::system::validated::Validated, store_login};
 
 /// Type of the Secret with the token, by which it is watched.
 pub const INTERNAL_TYPE: &str = "mail.angiang.gov.vn/internal";
+/// Type of the Secret with the key of the journal.
+pub const JOURNAL_KEY_TYPE: &str = "mail.angiang.gov.vn/journal-key";
+/// Its key with the private key, as `age --identity` reads it.
+pub const JOURNAL_IDENTITY: &str = "identity";
+/// Its key with the public key.
+pub const JOURNAL_RECIPIENT: &str = "recipient";
 /// Key of the token.
 pub const TOKEN: &str = "token";
 

@@ -2,10 +2,15 @@ use insta::assert_yaml_snapshot;
 use k8s_openapi::ByteString;
 
 use super::*;
-use crate::operator::system::{
-    fetch::Classes,
-    testing::{fetched, images, validate},
-    values::Token,
+use crate::{
+    api::system::Durability,
+    journal::storage::Location,
+    operator::system::{
+        fetch::Classes,
+        journal::Journal,
+        testing::{fetched, images, validate},
+        values::Token,
+    },
 };
 
 const SMALL: &str = "{hostname: mail.angiang.gov.vn}";
@@ -84,6 +89,31 @@ fn every_wish_of_a_large_system_reaches_its_object() {
     assert!(main_cf.contains("message_size_limit = 26214400") && main_cf.contains("[relay.x.vn]:587"));
     let actions = &large.configuration.rspamd.data.unwrap()["actions.conf"];
     assert!(actions.contains("12.5"), "{actions}");
+}
+
+#[test]
+fn a_journal_reaches_the_gateways_agent_and_its_way_out() {
+    let (mut v, without) = of(SMALL);
+    v.journal = Some(Journal {
+        location: Location {
+            endpoint: Some("https://s3.x.vn:9000".into()),
+            region: "us-east-1".into(),
+            bucket: "mail".into(),
+            prefix: "mail/demo".into(),
+        },
+        port: 9000,
+        credentials: "s3".into(),
+        durability: Durability::Preferred,
+        backlog: 1 << 30,
+        keys: vec!["age1one".into(), "age1two".into()],
+    });
+    let with = super::desired(&v);
+    let spec = with.gateway.unwrap().spec.unwrap().template.spec.unwrap();
+    assert_yaml_snapshot!("journal_agent", spec.init_containers.unwrap()[1]);
+    assert_yaml_snapshot!("journal_volume", spec.volumes.unwrap().last());
+    let rules = |policy: &NetworkPolicy| policy.spec.clone().unwrap().egress.unwrap();
+    assert_yaml_snapshot!("journal_way_out", rules(&with.policies[0]).last());
+    assert_eq!(rules(&with.policies[0]).len(), rules(&without.policies[0]).len() + 1);
 }
 
 #[test]

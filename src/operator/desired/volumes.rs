@@ -36,6 +36,15 @@ pub fn config_volume(name: &str, config_map: String) -> Volume {
     Volume { name: name.to_owned(), config_map: Some(source), ..Volume::default() }
 }
 
+/// The same of a Secret that may be missing: the pod starts without its files and gets them later.
+pub fn optional_secret_volume(name: &str, secret: String) -> Volume {
+    let mut volume = secret_volume(name, secret);
+    if let Some(source) = &mut volume.secret {
+        source.optional = Some(true);
+    }
+    volume
+}
+
 /// The files in a Secret, readable by every user in the pod.
 pub fn secret_volume(name: &str, secret: String) -> Volume {
     let source = SecretVolumeSource {

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use super::index::Key;
 use crate::{
     directory::Keeping,
+    journal::writer::Report,
     names::{Component, MANAGER, SHARD_LABEL, SystemName, ports},
 };
 
@@ -94,6 +95,9 @@ pub struct Answer {
     /// What a store has.
     #[serde(default)]
     pub store: StoreAnswer,
+    /// How a gateway's journal is, if it has one.
+    #[serde(default)]
+    pub journal: Option<Report>,
 }
 
 /// What a store has.
@@ -234,11 +238,13 @@ impl Agents {
 
 /// Asks all of them at the same time; at most [`PATIENCE`].
 pub async fn ask(pods: Vec<(Key, String)>) -> Vec<(Key, Option<Answer>)> {
-    let asking = pods.into_iter().map(|(key, ip)| async move {
-        let answer = tokio::time::timeout(PATIENCE, fetch(&ip)).await.ok().flatten();
-        (key, answer)
-    });
+    let asking = pods.into_iter().map(|(key, ip)| async move { (key, ask_one(&ip).await) });
     futures::future::join_all(asking).await
+}
+
+/// Asks the agent at this address; at most [`PATIENCE`].
+pub async fn ask_one(ip: &str) -> Option<Answer> {
+    tokio::time::timeout(PATIENCE, fetch(ip)).await.ok().flatten()
 }
 
 /// What one agent says; nothing if it does not answer as agreed.

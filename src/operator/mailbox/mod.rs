@@ -46,6 +46,7 @@ mod system_work;
 mod unread;
 mod waiting;
 
+pub use agents::ask_one;
 pub use census::{Census, Counts, DirectoryTrouble};
 pub use metrics::Metrics;
 

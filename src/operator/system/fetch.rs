@@ -1,7 +1,10 @@
 //! The only reading of the cluster for a MailSystem: by name, in parallel; lists only where something is not ready and
 //! status has to say why. What is not there comes out as `None`; it decides nothing.
 
-use futures::{future::try_join_all, try_join};
+use futures::{
+    future::{join_all, try_join_all},
+    try_join,
+};
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{
@@ -10,14 +13,15 @@ use k8s_openapi::{
         storage::v1::StorageClass,
     },
 };
-use kube::{Api, Client, Error, Resource, api::ListParams};
+use kube::{Api, Client, Error, Resource, ResourceExt, api::ListParams};
 use serde::de::DeserializeOwned;
 
 use super::workloads::Workloads;
 use crate::{
     api::MailSystem,
+    journal::writer::Report,
     names::{Component, SystemName},
-    operator::cluster::ownership::is_ours,
+    operator::{cluster::ownership::is_ours, mailbox::ask_one},
 };
 
 const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
@@ -35,6 +39,10 @@ pub struct Fetched {
     pub served: Option<Secret>,
     /// The Secret with the verdict token.
     pub internal: Option<Secret>,
+    /// The key of the journal, if there is one.
+    pub journal_key: Option<Secret>,
+    /// The journal's credentials, if they are named and there.
+    pub journal_credentials: Option<Secret>,
     /// The user's signatures, if they are named and there.
     pub signatures: Option<Secret>,
     /// The storage classes that were asked for, and what became of each.
@@ -83,9 +91,14 @@ pub async fn fetch(client: &Client, name: SystemName, system: MailSystem) -> Res
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
     let (tls_secret, internal_secret) = (name.tls(), name.internal());
     let beyond = format!("data-{}-0", name.store(system.spec.store.shards));
-    let (tls, signatures, served, internal, orphan, classes, workloads) = try_join!(
+    let journal = system.spec.journal.as_ref();
+    let (key_name, credentials_name) =
+        (journal.map(|_| name.journal_key()), journal.map(|it| it.object_storage.credentials_secret.clone()));
+    let (tls, signatures, journal_key, journal_credentials, served, internal, orphan, classes, workloads) = try_join!(
         optional(&secrets, tls_name.as_deref()),
         optional(&secrets, signature_name.as_deref()),
+        optional(&secrets, key_name.as_deref()),
+        optional(&secrets, credentials_name.as_deref()),
         secrets.get_opt(&tls_secret),
         secrets.get_opt(&internal_secret),
         claims.get_metadata_opt(&beyond),
@@ -96,7 +109,42 @@ pub async fn fetch(client: &Client, name: SystemName, system: MailSystem) -> Res
     let uid = system.metadata.uid.clone().unwrap_or_default();
     let ours = |secret: &Secret| is_ours(&secret.metadata, &name, &uid);
     let (served, internal) = (served.filter(ours), internal.filter(ours));
-    Ok(Fetched { name, system, tls, served, internal, signatures, classes, workloads, orphan })
+    Ok(Fetched {
+        name,
+        system,
+        tls,
+        served,
+        internal,
+        journal_key,
+        journal_credentials,
+        signatures,
+        classes,
+        workloads,
+        orphan,
+    })
+}
+
+/// What the journals of the gateways' pods say, by pod; nothing is asked without a journal.
+///
+/// # Errors
+/// The API server's. An agent that does not answer is no error.
+pub async fn journals(client: &Client, fetched: &Fetched) -> Result<Vec<(String, Option<Report>)>, Error> {
+    if fetched.system.spec.journal.is_none() {
+        return Ok(Vec::new());
+    }
+    let labels = fetched.name.selector(Component::Gateway);
+    let labels: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &fetched.name.namespace);
+    let pods = pods.list(&ListParams::default().labels(&labels.join(","))).await?;
+    let asked = pods.into_iter().map(|pod| async move {
+        let ip = pod.status.as_ref().and_then(|status| status.pod_ip.clone());
+        let answer = match ip {
+            Some(ip) => ask_one(&ip).await,
+            None => None,
+        };
+        (pod.name_any(), answer.and_then(|answer| answer.journal))
+    });
+    Ok(join_all(asked).await)
 }
 
 /// Reads what runs.

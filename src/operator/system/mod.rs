@@ -11,6 +11,7 @@ mod context;
 mod controller;
 pub mod explain;
 pub mod fetch;
+pub mod journal;
 pub mod memory;
 pub mod metrics;
 pub mod pair;

@@ -6,9 +6,10 @@ use std::{
 };
 
 use aws_lc_rs::rand;
-use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::{
-    Resource,
+    Api, Resource,
+    api::PostParams,
     core::{PartialObjectMeta, PartialObjectMetaExt},
     runtime::controller::Action,
 };
@@ -17,6 +18,7 @@ use super::{
     context::{Context, ReconcileError},
     explain::explain,
     fetch::{self, Fetched, Troubles},
+    journal,
     problems::Weight,
     status::{self, Observation, Outcome},
     validate::{Checked, ValidateError, validate},
@@ -86,6 +88,7 @@ async fn serve(system: &MailSystem, context: &Context) -> Result<Action, Reconci
     }
     let fetched =
         Box::pin(fetch::fetch(&context.client, name, system.clone())).await.map_err(ReconcileError::Fetch)?;
+    let fetched = Box::pin(with_journal_key(context, fetched)).await?;
     let mut random = [0; 32];
     rand::fill(&mut random).map_err(|_| ReconcileError::Random)?;
     match validate(&fetched, &context.images, random, Timestamp::now().as_second()) {
@@ -129,7 +132,21 @@ async fn build(context: &Context, fetched: Fetched, checked: Checked) -> Result<
         return Err(ReconcileError::Refused(amiss));
     }
     let lacking = problems.iter().any(|problem| problem.weight != Weight::Hint);
-    Ok(Action::requeue(if settled && !lacking { RESYNC } else { RETRY }))
+    // Whether the journal is written is known to the gateways alone, which are asked.
+    let at_rest = settled && !lacking && fetched.system.spec.journal.is_none();
+    Ok(Action::requeue(if at_rest { RESYNC } else { RETRY }))
+}
+
+/// Makes the journal's key, if there is none, before anything is encrypted with it.
+async fn with_journal_key(context: &Context, mut fetched: Fetched) -> Result<Fetched, ReconcileError> {
+    let spec = &fetched.system.spec;
+    if spec.journal.is_some() && !spec.paused && fetched.journal_key.is_none() {
+        let (name, new) = (&fetched.name, journal::new_key(&fetched.name));
+        let secrets: Api<Secret> = Api::namespaced(context.client.clone(), &name.namespace);
+        let made = secrets.create(&PostParams::default(), &new).await.map_err(ReconcileError::Apply)?;
+        fetched.journal_key = Some(made);
+    }
+    Ok(fetched)
 }
 
 /// What runs once `desired` is applied, unless it stands already or nothing is to be applied.
@@ -156,6 +173,7 @@ async fn observe(
     outcome: Outcome<'_>,
     troubles: &Troubles,
 ) -> Result<(), ReconcileError> {
+    let journals = fetch::journals(&context.client, fetched).await.map_err(ReconcileError::Fetch)?;
     let counts = context.census.borrow().get(&fetched.name).cloned();
     let trouble = |component: Component| explain(troubles, component);
     let status = status::status(&Observation {
@@ -163,6 +181,7 @@ async fn observe(
         workloads,
         outcome,
         trouble: &trouble,
+        journal: journal::finding(fetched, &journals),
         counts,
         now: now(),
     });

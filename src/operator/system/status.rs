@@ -42,6 +42,8 @@ pub struct Observation<'a> {
     pub outcome: Outcome<'a>,
     /// Why a component's pods are not ready, where it is known.
     pub trouble: &'a Trouble<'a>,
+    /// `JournalHealthy`, if there is to be a journal.
+    pub journal: Option<Finding>,
     /// Mailboxes and domains, once they were counted.
     pub counts: Option<Counts>,
     /// Now.
@@ -120,6 +122,7 @@ fn findings(observation: &Observation) -> Vec<Finding> {
         spec.antivirus.on_failure,
         observation.trouble,
     );
+    parts.extend(observation.journal.clone());
     parts.push(certificate);
     parts.extend(directory(observation));
     let mut all = vec![ready(observation, &parts)];

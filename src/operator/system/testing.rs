@@ -52,6 +52,8 @@ pub fn fetched(spec: &str) -> Fetched {
         tls: None,
         served: None,
         internal: None,
+        journal_key: None,
+        journal_credentials: None,
         signatures,
         classes: Classes::default(),
         workloads: Workloads { stores, ..Workloads::default() },

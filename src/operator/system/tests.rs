@@ -47,6 +47,7 @@ fn observe(fetched: &Fetched, workloads: &Workloads) -> MailSystemStatus {
             taken: &[],
         },
         trouble: &trouble,
+        journal: super::journal::finding(fetched, &[]),
         counts: Some(Counts { mailboxes: 3, domains: 1, vanished: 0, ..Counts::default() }),
         now: Time(Timestamp::from_second(NOW).unwrap()),
     })

@@ -15,6 +15,7 @@ use kube::Resource;
 use super::{
     certificate::{self, Serve},
     fetch::Fetched,
+    journal,
     pair::{Pair, SelfSignError, self_signed},
     problems::{self, Problem},
     validated::{Antispam, Antivirus, Gateway, Signatures, Store, Validated, Volume},
@@ -79,6 +80,7 @@ pub fn validate(
     let store = store(fetched, &mut wrong);
     let antispam = antispam(fetched, &mut wrong);
     let antivirus = antivirus(fetched, &mut wrong);
+    let journal = journal::validate(fetched, &mut wrong);
     let (Some(hostname), Some(token), Some(gateway), Some(store), true) =
         (hostname, token, gateway, store, wrong.is_empty())
     else {
@@ -98,6 +100,7 @@ pub fn validate(
         store,
         antispam,
         antivirus,
+        journal,
         cache,
         pair,
         token,

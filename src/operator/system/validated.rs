@@ -9,6 +9,7 @@ use k8s_openapi::{
 };
 
 use super::{
+    journal::Journal,
     pair::Pair,
     values::{Hostname, RelayHost, Token},
 };
@@ -35,6 +36,8 @@ pub struct Validated {
     pub antispam: Antispam,
     /// Virus scanner.
     pub antivirus: Antivirus,
+    /// The journal, if one is wanted and its key is there.
+    pub journal: Option<Journal>,
     /// The volume of the spam filter's cache; `None` if its storage class is not there.
     pub cache: Option<Volume>,
     /// The pair that is served.

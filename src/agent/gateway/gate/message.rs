@@ -9,7 +9,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{author::Author, verdict::Verdict};
 
 /// Headers that are ours alone: what comes in under these names is forged.
-pub(super) const OURS: [&str; 2] = ["Mail-Verdict", "Journal-Id"];
+pub(super) const OURS: [&str; 2] = ["Mail-Verdict", JOURNAL_ID];
+/// The header with the id under which the journal keeps a message.
+pub(super) const JOURNAL_ID: &str = "Journal-Id";
 
 /// Memory for the messages that are being received, in KiB: above the largest message (200Mi), well below the memory
 /// limit of the agent's container (512Mi), since the kernel's answer to more would end every session at once.

@@ -2,12 +2,14 @@
 //! platform team chose otherwise; and nobody who logged in sends under another's name.
 //!
 //! Messages come in over the milter protocol on a Unix socket, before Postfix has made them durable; the gate asks clamd
-//! and answers. In this order: look at the sender ([`sender`], pure), scan, decide ([`decide`], pure), journal (a later release makes the message durable
-//! here), remove headers that are ours alone, answer. If it fails in any way, Postfix answers `451` and keeps nothing.
+//! and answers. In this order: look at the sender ([`sender`], pure), scan, decide ([`decide`], pure), journal (the message
+//! is durable when that returns), remove headers that are ours alone, add the journal's, answer. If it fails in any way,
+//! Postfix answers `451` and keeps nothing.
 
 mod author;
 mod claim;
 pub mod decide;
+mod keep;
 mod message;
 mod scan;
 pub mod sender;
@@ -26,7 +28,10 @@ use prometheus_client::{
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::{directory::Replica, sockets::listener};
+use crate::{
+    agent::{directory::Replica, sockets::listener},
+    journal::writer::Journal,
+};
 use decide::{Decision, Policy};
 use message::Memory;
 use scan::Scanner;
@@ -42,6 +47,7 @@ enum Verdict {
     AcceptedUnscanned,
     DeferredUnjudged,
     DeferredUnscanned,
+    DeferredUnjournalled,
     Rejected,
     Quarantined,
     SenderRefused,
@@ -58,6 +64,7 @@ pub struct Gate {
     policy: Policy,
     token: Arc<str>,
     directory: Replica,
+    journal: Option<Journal>,
     scanner: Scanner,
     memory: Memory,
     messages: Family<Judged, Counter>,
@@ -69,7 +76,14 @@ impl Gate {
     #[must_use]
     pub fn new(policy: Policy, token: &str, directory: Replica, (host, port): (&str, u16)) -> Self {
         let (scanner, memory) = (Scanner::new(host, port), Memory::default());
-        Self { policy, token: token.into(), directory, scanner, memory, messages: Family::default() }
+        let messages = Family::default();
+        Self { policy, token: token.into(), directory, journal: None, scanner, memory, messages }
+    }
+
+    /// The same gate, after which nothing passes that `journal` has not kept.
+    #[must_use]
+    pub fn with_journal(self, journal: Option<Journal>) -> Self {
+        Self { journal, ..self }
     }
 
     /// Registers the gate's metrics.
@@ -92,15 +106,24 @@ impl Gate {
     }
 
     fn count(&self, decision: &Decision) {
-        let verdict = match decision {
-            Decision::Accept => Verdict::Accepted,
-            Decision::AcceptUnscanned => Verdict::AcceptedUnscanned,
-            Decision::DeferUnjudged => Verdict::DeferredUnjudged,
-            Decision::DeferUnscanned => Verdict::DeferredUnscanned,
-            Decision::Reject(_) => Verdict::Rejected,
-            Decision::Quarantine(_) => Verdict::Quarantined,
-            Decision::Object(_) => Verdict::SenderRefused,
-        };
-        self.messages.get_or_create(&Judged { verdict }).inc();
+        self.messages.get_or_create(&Judged { verdict: Verdict::of(decision) }).inc();
+    }
+
+    fn count_unjournalled(&self) {
+        self.messages.get_or_create(&Judged { verdict: Verdict::DeferredUnjournalled }).inc();
+    }
+}
+
+impl Verdict {
+    const fn of(decision: &Decision) -> Self {
+        match decision {
+            Decision::Accept => Self::Accepted,
+            Decision::AcceptUnscanned => Self::AcceptedUnscanned,
+            Decision::DeferUnjudged => Self::DeferredUnjudged,
+            Decision::DeferUnscanned => Self::DeferredUnscanned,
+            Decision::Reject(_) => Self::Rejected,
+            Decision::Quarantine(_) => Self::Quarantined,
+            Decision::Object(_) => Self::SenderRefused,
+        }
     }
 }

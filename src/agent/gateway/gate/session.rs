@@ -10,10 +10,12 @@ use tokio_util::{codec::Framed, sync::CancellationToken};
 use super::{
     Gate, claim,
     decide::{Decision, Origin, Scan, decide},
-    message::Message,
-    sender::{Envelope, Objection, object},
+    keep::{Envelope, path},
+    message::{JOURNAL_ID, Message},
+    sender::{self, Objection, object},
 };
 use crate::{
+    journal::JournalId,
     store_login,
     wire::{
         milter::{
@@ -29,7 +31,7 @@ const PROGRESS: Duration = Duration::from_secs(5);
 /// One reply a message, at its end. `{daemon_name}` tells where it comes from, as `master.cf` and `main.cf` name it;
 /// `{auth_authen}` is the log-in, `{auth_author}` whom it says that it sends for; `i` is the queue id, for the log.
 const WISH: Wish = Wish {
-    actions: action::CHANGE_HEADERS | action::QUARANTINE,
+    actions: action::ADD_HEADERS | action::CHANGE_HEADERS | action::QUARANTINE,
     protocol: protocol::NO_REPLIES
         | protocol::NO_HELO
         | protocol::NO_UNKNOWN
@@ -59,25 +61,24 @@ impl From<io::Error> for Error {
 
 /// See the module.
 pub(super) struct Session {
-    gate: Gate,
+    pub(super) gate: Gate,
     postfix: Framed<UnixStream, Codec>,
     agreement: Option<Agreement>,
     origin: Origin,
-    login: Option<Bytes>,
+    pub(super) login: Option<Bytes>,
     /// Whom a store says that it sends for (RFC 4954, 5).
     sender: Option<Bytes>,
-    /// Whether the reverse path is empty.
-    null: bool,
-    queue_id: Bytes,
-    message: Message,
+    pub(super) envelope: Envelope,
+    pub(super) queue_id: Bytes,
+    pub(super) message: Message,
 }
 
 impl Session {
     pub(super) fn new(gate: Gate, stream: UnixStream) -> Self {
         let message = Message::new(gate.memory.clone());
         let (postfix, queue_id) = (Framed::new(stream, Codec), Bytes::new());
-        let (agreement, origin, null) = (None, Origin::Outside, false);
-        Self { gate, postfix, agreement, origin, login: None, sender: None, null, queue_id, message }
+        let (agreement, origin, envelope) = (None, Origin::Outside, Envelope::default());
+        Self { gate, postfix, agreement, origin, login: None, sender: None, envelope, queue_id, message }
     }
 
     /// Serves until Postfix leaves. When the gate closes, a message whose end is awaited is given up; Postfix defers it.
@@ -113,8 +114,8 @@ impl Session {
         match command {
             Command::Macros(macros) => self.macros(&macros),
             Command::MailFrom { address, .. } => {
-                self.null = matches!(&*address, b"<>" | b"");
                 self.reset();
+                self.envelope = Envelope { sender: path(&address), recipients: Vec::new() };
             }
             Command::Abort => self.reset(),
             Command::QuitNewConnection => {
@@ -124,9 +125,8 @@ impl Session {
             }
             Command::Header { name, value } => self.message.header(&name, &value, &self.gate.token),
             Command::Body(piece) => self.message.body(piece),
-            // Recipients are Postfix' and the router's concern; the journal will note them here.
+            Command::RcptTo { address, .. } => self.envelope.recipients.push(path(&address)),
             Command::Connect { .. }
-            | Command::RcptTo { .. }
             | Command::Helo(_)
             | Command::Data
             | Command::EndOfHeaders
@@ -160,9 +160,10 @@ impl Session {
 
     fn reset(&mut self) {
         self.message = Message::new(self.gate.memory.clone());
+        self.envelope = Envelope::default();
     }
 
-    /// The end of the message: look at the sender, scan, decide, (journal,) answer.
+    /// The end of the message: look at the sender, scan, decide, journal, answer.
     async fn judge(&mut self) -> Result<(), Error> {
         if self.message.flooded() {
             let text = "Tu choi: tieu de gia mao. Refused: too many headers of reserved names";
@@ -174,18 +175,35 @@ impl Session {
         } else if let Some(objection) = self.objection() {
             Decision::Object(objection)
         } else {
-            let scan = self.scan().await?;
+            let (scanner, message) = (self.gate.scanner.clone(), self.message.bytes());
+            let scan = self.meanwhile(scanner.scan(&message)).await?;
             if let Scan::Unavailable(reason) = &scan {
                 tracing::warn!(queue_id = %self.queue_id.escape_ascii(), reason, "no clamd has judged a message");
             }
             decide(self.origin, self.message.verdict().is_some(), &scan, self.gate.policy)
         };
-        self.gate.count(&decision);
         tracing::info!(queue_id = %self.queue_id.escape_ascii(), ?decision, "judged");
         if let Some(refusal) = decision.refusal() {
+            self.gate.count(&decision);
             return self.refuse(refusal).await;
         }
-        // Here, before the answer, the journal will make the message durable.
+        let journalled = match self.gate.journal.clone() {
+            None => None,
+            Some(journal) => match self.keep(&journal).await? {
+                Ok(id) => Some(id),
+                Err(refusal) => {
+                    self.gate.count_unjournalled();
+                    return self.refuse(refusal).await;
+                }
+            },
+        };
+        self.gate.count(&decision);
+        self.change(decision, journalled).await?;
+        Ok(self.postfix.send(Reply::Continue).await?)
+    }
+
+    /// What Postfix is to change in the message.
+    async fn change(&mut self, decision: Decision, journalled: Option<JournalId>) -> Result<(), Error> {
         for (name, index) in self.message.forged() {
             let (name, value) = (Bytes::from_static(name.as_bytes()), Bytes::new());
             self.postfix.feed(Reply::ChangeHeader { index, name, value }).await?;
@@ -193,7 +211,11 @@ impl Session {
         if let Decision::Quarantine(name) = decision {
             self.postfix.feed(Reply::Quarantine(format!("malware found: {name}").into())).await?;
         }
-        Ok(self.postfix.send(Reply::Continue).await?)
+        if let Some(id) = journalled {
+            let (name, value) = (Bytes::from_static(JOURNAL_ID.as_bytes()), format!(" {id}").into());
+            self.postfix.feed(Reply::AddHeader { name, value }).await?;
+        }
+        Ok(())
     }
 
     /// What there is to say against the sender, before anything is scanned.
@@ -208,7 +230,9 @@ impl Session {
             // Unjudged, it is deferred in any case.
             (Origin::Outside, None) => claim::of_outside(author, self.message.verdict()?, directory),
             // Whoever logged in is bound by it, wherever that was.
-            (_, login) => object(Envelope { login, null: self.null }, author, directory),
+            (_, login) => {
+                object(sender::Envelope { login, null: self.envelope.sender.is_empty() }, author, directory)
+            }
         }
     }
 
@@ -216,16 +240,14 @@ impl Session {
         Ok(self.postfix.send(Reply::ReplyCode(refusal)).await?)
     }
 
-    /// Scans, and keeps Postfix waiting meanwhile.
-    async fn scan(&mut self) -> Result<Scan, Error> {
-        let message = self.message.bytes();
-        let scan = self.gate.scanner.scan(&message);
-        tokio::pin!(scan);
+    /// Does `work`, and keeps Postfix waiting meanwhile.
+    pub(super) async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Error> {
+        tokio::pin!(work);
         let mut progress = interval(PROGRESS);
         progress.tick().await;
         loop {
             tokio::select! {
-                scan = &mut scan => return Ok(scan),
+                done = &mut work => return Ok(done),
                 _ = progress.tick() => self.postfix.send(Reply::Progress).await?,
             }
         }

@@ -1,0 +1,130 @@
+//! The journal: what was accepted is in object storage, and what object storage does not take is not accepted, or waits.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Event;
+use kube::api::{ListParams, Patch, PatchParams};
+use mail_operator::api::MailSystem;
+use serde_json::json;
+
+use crate::{
+    imap, s3,
+    smtp::{Reply, Smtp, message},
+    world::{Account, World, eventually, run, run_alone, unique},
+};
+
+const LONG: Duration = Duration::from_mins(4);
+
+async fn send(world: &World, to: &Account, subject: &str) -> Result<Reply, String> {
+    let text = message("dan@example.com", &to.address, subject, "x");
+    let mut smtp = Smtp::inbound(world).await.map_err(|e| e.to_string())?;
+    smtp.send("dan@example.com", &[&to.address], &text).await.map_err(|e| e.to_string())
+}
+
+/// The value of a header.
+fn header<'a>(message: &'a str, name: &str) -> Vec<&'a str> {
+    message.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).collect()
+}
+
+async fn healthy(world: &World, status: &str, reason: &str) {
+    eventually(LONG, &format!("JournalHealthy={status}, {reason}"), async || {
+        let found = world.condition::<MailSystem>("mail", "JournalHealthy", status, LONG).await;
+        if found == reason { Ok(()) } else { Err(found) }
+    })
+    .await;
+}
+
+#[test]
+fn an_accepted_message_is_in_object_storage_with_its_envelope_under_the_id_that_it_carries() {
+    run(async |world| {
+        let (an, binh) = (world.mailbox(json!({})).await, world.mailbox(json!({})).await);
+        let subject = unique("journalled");
+        let text = message(&an.address, &binh.address, &subject, "Kính gửi.");
+        // A client cannot choose the id.
+        let text = format!("Journal-Id: 00000000000000000000000000000000\r\n{text}");
+        let mut smtp = Smtp::submissions(world, &an.address, &an.password).await.unwrap();
+        let reply = smtp.send(&an.address, &[&binh.address, &an.address], &text).await.unwrap();
+        assert_eq!(reply.code, 250, "{reply:?}");
+        // At once: it was there before the answer.
+        let [entry] = &s3::find(world, &subject).await[..] else { panic!("it is there once") };
+        assert_eq!(entry.login.as_deref(), Some(an.address.as_str()));
+        assert_eq!(entry.sender, an.address);
+        assert_eq!(entry.recipients, [binh.address.clone(), an.address.clone()]);
+        assert!(entry.message.contains("Kính gửi.") && entry.message.contains("DKIM-Signature:"));
+        for account in [&an, &binh] {
+            let read = imap::wait_for(world, account, &subject).await;
+            assert_eq!(header(&read, "Journal-Id"), [entry.id.as_str()], "{read}");
+        }
+    });
+}
+
+#[test]
+fn a_message_that_was_refused_is_not_in_the_journal() {
+    run(async |world| {
+        let an = world.mailbox(json!({})).await;
+        let subject = unique("virus");
+        let text = message("dan@example.com", &an.address, &subject, crate::world::EICAR);
+        let mut smtp = Smtp::inbound(world).await.unwrap();
+        assert_eq!(smtp.send("dan@example.com", &[&an.address], &text).await.unwrap().code, 554);
+        assert!(s3::find(world, &subject).await.is_empty());
+    });
+}
+
+#[test]
+fn without_object_storage_nothing_is_accepted_and_status_says_why() {
+    run_alone(async |world| {
+        let an = world.mailbox(json!({})).await;
+        healthy(world, "True", "Written").await;
+        s3::scale(world, 0).await;
+        let reply = send(world, &an, &unique("refused")).await.unwrap();
+        assert_eq!(reply.code, 451, "{reply:?}");
+        healthy(world, "False", "StorageUnreachable").await;
+        assert_eq!(world.condition::<MailSystem>("mail", "Ready", "False", LONG).await, "StorageUnreachable");
+        let events = world.api::<Event>().list(&ListParams::default()).await.unwrap();
+        assert!(events.iter().any(|event| event.reason.as_deref() == Some("StorageUnreachable")));
+        s3::scale(world, 1).await;
+        healthy(world, "True", "Written").await;
+        let subject = unique("again");
+        assert_eq!(send(world, &an, &subject).await.unwrap().code, 250);
+        imap::wait_for(world, &an, &subject).await;
+
+        s3::credentials(world, "another secret").await;
+        healthy(world, "False", "CredentialsRefused").await;
+        s3::right_credentials(world).await;
+        healthy(world, "True", "Written").await;
+    });
+}
+
+#[test]
+fn preferred_accepts_without_object_storage_and_uploads_later() {
+    run_alone(async |world| {
+        let an = world.mailbox(json!({})).await;
+        let durability = async |durability: &str| {
+            let patch = Patch::Merge(json!({"spec": {"journal": {"durability": durability}}}));
+            world.api::<MailSystem>().patch("mail", &PatchParams::default(), &patch).await.unwrap();
+            eventually(LONG, "the gateways are replaced", async || {
+                let system = world.api::<MailSystem>().get("mail").await.map_err(|e| e.to_string())?;
+                let status = system.status.unwrap_or_default();
+                let changing = status.conditions.iter().any(|c| c.type_ == "Reconciling");
+                let seen = status.observed_generation == system.metadata.generation;
+                if seen && !changing { Ok(()) } else { Err(format!("{:?}", status.conditions)) }
+            })
+            .await;
+            healthy(world, "True", "Written").await;
+        };
+        durability("Preferred").await;
+        s3::scale(world, 0).await;
+        let subject = unique("kept");
+        eventually(LONG, "mail is accepted", async || {
+            let reply = send(world, &an, &subject).await?;
+            if reply.code == 250 { Ok(()) } else { Err(format!("{reply:?}")) }
+        })
+        .await;
+        imap::wait_for(world, &an, &subject).await;
+        healthy(world, "False", "StorageUnreachable").await;
+        s3::scale(world, 1).await;
+        healthy(world, "True", "Written").await;
+        assert_eq!(s3::find(world, &subject).await.len(), 1);
+        durability("Required").await;
+    });
+}

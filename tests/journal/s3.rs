@@ -1,0 +1,138 @@
+//! A real S3 server (versitygw) on a loopback port and a folder, which can be killed, frozen and started again.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    time::Duration,
+};
+
+use mail_operator::journal::{
+    Name,
+    storage::{Location, Storage, keys},
+};
+use tempfile::TempDir;
+
+pub(crate) const ID: &str = "tests";
+const SECRET: &str = "a secret of the tests";
+pub(crate) const BUCKET: &str = "journal";
+
+/// The program, which `cluster/cluster s3` compiles once.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster/cluster");
+        let output = Command::new(script).arg("s3").stderr(Stdio::inherit()).output().unwrap();
+        assert!(output.status.success(), "the S3 server is not there");
+        let text = String::from_utf8(output.stdout).unwrap();
+        Path::new(text.lines().last().unwrap()).join("versitygw")
+    })
+}
+
+pub(crate) struct S3 {
+    pub(crate) folder: TempDir,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl S3 {
+    /// A server with an empty bucket.
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["objects/journal", "credentials"] {
+            fs::create_dir_all(folder.path().join(name)).unwrap();
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut s3 = Self { folder, port, process: None };
+        s3.credentials(ID, SECRET);
+        s3.run().await;
+        s3
+    }
+
+    pub(crate) async fn run(&mut self) {
+        let process = Command::new(program())
+            .args(["--port", &format!("127.0.0.1:{}", self.port), "--quiet", "posix"])
+            .arg(self.folder.path().join("objects"))
+            .env("ROOT_ACCESS_KEY", ID)
+            .env("ROOT_SECRET_KEY", SECRET)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.process = Some(process);
+        until("the S3 server answers", async || {
+            std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+        })
+        .await;
+    }
+
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// SIGSTOP or SIGCONT.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let id = self.process.as_ref().unwrap().id();
+        let id = rustix::process::Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
+        rustix::process::kill_process(id, signal).unwrap();
+    }
+
+    pub(crate) fn credentials(&self, id: &str, secret: &str) {
+        let folder = self.folder.path().join("credentials");
+        fs::write(folder.join(keys::ID), id).unwrap();
+        fs::write(folder.join(keys::SECRET), format!("{secret}\n")).unwrap();
+    }
+
+    pub(crate) fn right_credentials(&self) {
+        self.credentials(ID, SECRET);
+    }
+
+    pub(crate) fn storage(&self, bucket: &str) -> Storage {
+        let location = Location {
+            endpoint: Some(format!("http://127.0.0.1:{}", self.port)),
+            region: "us-east-1".into(),
+            bucket: bucket.into(),
+            prefix: "mail/system".into(),
+        };
+        Storage::new(location, self.folder.path().join("credentials"))
+    }
+
+    /// The segments that are there, as the server's disk has them.
+    pub(crate) fn segments(&self) -> Vec<(Name, Vec<u8>)> {
+        let root = self.folder.path().join("objects").join(BUCKET).join("mail/system");
+        let mut found = Vec::new();
+        for series in fs::read_dir(&root).into_iter().flatten().flatten() {
+            for file in fs::read_dir(series.path()).unwrap().flatten() {
+                let name = format!("{}/{}", series.file_name().display(), file.file_name().display());
+                found.extend(Name::parse(&name).map(|name| (name, fs::read(file.path()).unwrap())));
+            }
+        }
+        found.sort();
+        found
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        if self.process.is_some() {
+            self.signal(rustix::process::Signal::CONT);
+        }
+        self.kill();
+    }
+}
+
+/// Waits, with a generous limit.
+pub(crate) async fn until(what: &str, mut is: impl AsyncFnMut() -> bool) {
+    for _ in 0..1200 {
+        if is().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("not within a minute: {what}");
+}

@@ -61,10 +61,8 @@ impl Writer {
     /// Ids in the segments of the server, each segment read with the key; numbers must have no gap.
     fn ids(&self, s3: &S3) -> BTreeSet<JournalId> {
         let mut ids = BTreeSet::new();
-        let mut expected = 1;
-        for (name, content) in s3.segments() {
+        for (expected, (name, content)) in (1..).zip(s3.segments()) {
             assert_eq!(name.number(), expected, "a number is missing");
-            expected += 1;
             let mut segment =
                 Segment::open(&name, content.as_slice(), std::slice::from_ref(&self.key)).unwrap();
             while let Some(head) = segment.head().unwrap() {

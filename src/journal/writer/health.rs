@@ -152,7 +152,11 @@ impl prometheus_client::collector::Collector for Sizes {
         use prometheus_client::encoding::EncodeMetric;
         let (segments, bytes) = self.0.size();
         let figures = [
-            ("backlog_segments", "Segments that wait on the volume", i64::try_from(segments).unwrap_or(i64::MAX)),
+            (
+                "backlog_segments",
+                "Segments that wait on the volume",
+                i64::try_from(segments).unwrap_or(i64::MAX),
+            ),
             ("backlog_bytes", "Their size", i64::try_from(bytes).unwrap_or(i64::MAX)),
         ];
         for (name, help, value) in figures {

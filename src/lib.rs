@@ -19,13 +19,14 @@
 //! without the API server; nothing unscanned is delivered unless that was chosen; deleting an object never destroys
 //! mail by itself; status tells the truth.
 //!
-//! [`failover`] decides which of a shard's two stores is primary; [`journal`] is the format in which accepted mail is kept.
+//! [`cli`] is `kubectl mail`. [`failover`] decides which of a shard's two stores is primary; [`journal`] is the format in which accepted mail is kept.
 //!
 //! [`api`], [`directory`], [`failover`], [`journal::sealed`], [`signing`], [`wire`], [`operator::desired`] and [`operator::config`] are pure:
 //! they import neither a client nor a socket.
 
 pub mod agent;
 pub mod api;
+pub mod cli;
 pub mod conditions;
 pub mod directory;
 pub mod failover;

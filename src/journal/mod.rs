@@ -9,6 +9,7 @@
 //! stock tool `age` opens a segment.
 
 mod label;
+mod listing;
 pub mod plain;
 pub mod sealed;
 pub mod storage;
@@ -17,5 +18,6 @@ mod stream;
 mod tests;
 pub mod writer;
 
+pub use listing::{Listed, Page};
 pub use plain::{Entry, Head, JournalId, Name};
 pub use sealed::{Fault, SealError, Segment, SegmentError, seal};

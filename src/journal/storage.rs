@@ -12,6 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
 use object_store::{
     Certificate, ClientOptions, CredentialProvider, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
     PutPayload, RetryConfig,
@@ -35,6 +36,8 @@ pub mod keys {
 
 /// No connection takes longer.
 const CONNECT: Duration = Duration::from_secs(3);
+/// Segments are seldom larger, in bytes.
+const SEGMENT: usize = 64 << 20;
 /// A request may take so long, and longer by [`FOR_EACH_MIB`].
 const REQUEST: Duration = Duration::from_secs(10);
 const FOR_EACH_MIB: Duration = Duration::from_secs(1);
@@ -134,6 +137,31 @@ impl Storage {
             Ok(_) | Err(Failure::Answered(object_store::Error::AlreadyExists { .. })) => Ok(()),
             Err(failure) => Err(failure.into()),
         }
+    }
+
+    /// A page of segments whose names come after `after`, each with the time when it was written (Unix seconds); by name.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub async fn list(&self, after: Option<&Name>, limit: usize) -> Result<Vec<(Name, i64)>, StorageError> {
+        let (client, prefix) = (self.client()?, Path::from(self.location.prefix.as_str()));
+        // The server gives names in order; one without a name is left out.
+        let offset = after.map_or_else(|| prefix.clone(), |name| self.path(&name.to_string()));
+        let named = client.list_with_offset(Some(&prefix), &offset).try_filter_map(async |object| {
+            let parts: Vec<_> = object.location.prefix_match(&prefix).into_iter().flatten().collect();
+            let name: Vec<_> = parts.iter().map(AsRef::as_ref).collect();
+            Ok(Name::parse(&name.join("/")).map(|name| (name, object.last_modified.timestamp())))
+        });
+        within(0, named.take(limit).try_collect()).await.map_err(StorageError::from)
+    }
+
+    /// What a segment holds.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be read.
+    pub async fn get(&self, name: &Name) -> Result<Bytes, StorageError> {
+        let (client, path) = (self.client()?, self.path(&name.to_string()));
+        Ok(within(SEGMENT, async { client.get(&path).await?.bytes().await }).await?)
     }
 
     /// Writes a few bytes over and over, to see whether writing works.

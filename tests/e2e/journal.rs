@@ -128,3 +128,32 @@ fn preferred_accepts_without_object_storage_and_uploads_later() {
         durability("Required").await;
     });
 }
+
+/// `kubectl mail`, with the kubeconfig of the tests.
+fn kubectl_mail(world: &World, arguments: &[&str]) -> std::process::Output {
+    std::process::Command::new(env!("CARGO_BIN_EXE_kubectl-mail"))
+        .args(["-n", &world.namespace])
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn an_administrator_lists_the_journal_and_reads_a_message_from_it() {
+    run(async |world| {
+        let an = world.mailbox(json!({})).await;
+        let subject = unique("listed");
+        assert_eq!(send(world, &an, &subject).await.unwrap().code, 250);
+        let list = kubectl_mail(world, &["journal", "ls", "--since", "1h", "--recipient", &an.address]);
+        let text = String::from_utf8(list.stdout).unwrap();
+        assert!(list.status.success(), "{}", String::from_utf8_lossy(&list.stderr));
+        let [line] = &text.lines().collect::<Vec<_>>()[..] else { panic!("one message: {text}") };
+        assert!(line.contains(&format!("<dan@example.com>  <{}>", an.address)), "{line}");
+        let id = line.split(' ').next().unwrap();
+        let message = kubectl_mail(world, &["journal", "cat", id]);
+        assert!(String::from_utf8(message.stdout).unwrap().contains(&format!("Subject: {subject}\r\n")));
+        let none = kubectl_mail(world, &["journal", "cat", "00000000000000000000000000000000"]);
+        assert!(!none.status.success());
+        assert!(String::from_utf8_lossy(&none.stderr).contains("the journal has no message"));
+    });
+}

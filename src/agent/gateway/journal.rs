@@ -2,13 +2,21 @@
 
 use std::io;
 
+use axum::{
+    Json, Router,
+    extract::{Path, RawQuery},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     agent::settings::GatewaySettings,
     api::system::Durability,
     journal::{
-        storage::{Location, Storage},
+        Listed, Name, Page,
+        storage::{Location, Storage, StorageError},
         writer::{self, Journal},
     },
 };
@@ -19,9 +27,14 @@ pub struct Opened<Work> {
     pub journal: Option<Journal>,
     /// For those who ask how it is.
     pub observed: Journal,
+    /// `/journal`: segments, encrypted as they are, for whoever has the key.
+    pub routes: Router,
     /// The work.
     pub work: Work,
 }
+
+/// Segments on a page.
+const PAGE: usize = 1000;
 
 /// Opens the journal; `None` if there is none.
 ///
@@ -51,7 +64,38 @@ pub fn open(
         backlog_limit: own.backlog,
     };
     let storage = Storage::new(location, own.credentials.clone());
+    let routes = routes(&storage);
     let (observed, work) = Journal::open(settings, storage, stop.clone())?;
     let journal = (own.durability != Durability::Disabled).then(|| observed.clone());
-    Ok(Some(Opened { journal, observed, work }))
+    Ok(Some(Opened { journal, observed, routes, work }))
+}
+
+fn routes(storage: &Storage) -> Router {
+    let (listing, reading) = (storage.clone(), storage.clone());
+    let list = async move |RawQuery(query): RawQuery| {
+        let query = query.unwrap_or_default();
+        let after = query.strip_prefix("after=").and_then(Name::parse);
+        listing
+            .list(after.as_ref(), PAGE)
+            .await
+            .map(|segments| Json(page(segments)))
+            .map_err(|error| refused(&error))
+    };
+    let read = async move |Path((series, file)): Path<(String, String)>| {
+        let Some(name) = Name::parse(&format!("{series}/{file}")) else {
+            return Err((StatusCode::NOT_FOUND, "there is no such segment\n").into_response());
+        };
+        reading.get(&name).await.map_err(|error| refused(&error))
+    };
+    Router::new().route("/journal", get(list)).route("/journal/{series}/{file}", get(read))
+}
+
+fn page(segments: Vec<(Name, i64)>) -> Page {
+    let next = segments.get(PAGE - 1).map(|(name, _)| name.to_string());
+    let listed = |(name, written): (Name, i64)| Listed { name: name.to_string(), written };
+    Page { segments: segments.into_iter().map(listed).collect(), next }
+}
+
+fn refused(error: &StorageError) -> Response {
+    (StatusCode::BAD_GATEWAY, format!("{error}\n")).into_response()
 }

@@ -128,14 +128,17 @@ async fn start(
     let mut parts = JoinSet::new();
     parts.spawn(map.map_err(|error| Error::Listen("map".into(), error))?);
     parts.spawn(sasl.map_err(|error| Error::Listen("sasl".into(), error))?);
+    let mut segments = Routes::new();
     if let Some(opened) = opened {
+        segments = opened.routes;
         parts.spawn(opened.work);
     }
     parts.spawn(gate.run(unix(settings, "gate")?, stop.clone()));
     parts.spawn(router.run(unix(settings, "lmtp")?, stop.clone()));
     let address = settings.auth_address;
     parts.spawn(serve_auth(tcp(address).await?, auth.routes(), stop.clone()));
-    let (address, extra) = (settings.common.http_address, status(replica, observed).merge(logins.routes()));
+    let (address, extra) =
+        (settings.common.http_address, status(replica, observed).merge(logins.routes()).merge(segments));
     let server = http::serve(tcp(address).await?, readiness.clone(), registry, extra, stop.clone());
     parts.spawn(async move { logged(server.await) });
     let domains = domains::run(replica.clone(), run.clone(), readiness);

@@ -37,6 +37,12 @@ impl JournalId {
         Self(id)
     }
 
+    /// When it was made: Unix time in milliseconds.
+    #[must_use]
+    pub fn millis(&self) -> u64 {
+        self.0[..6].iter().fold(0, |millis, byte| millis << 8 | u64::from(*byte))
+    }
+
     /// Reads what [`fmt::Display`] writes: 32 lower-case hexadecimal digits.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {

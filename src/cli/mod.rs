@@ -1,0 +1,70 @@
+//! `kubectl mail`: what an administrator asks of a mail system besides its objects. Arguments come in, text goes out.
+//!
+//! It reaches agents through the API server, so that a kubeconfig is all it needs.
+
+pub mod cluster;
+pub mod journal;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Looks into a mail system and takes things in hand.
+#[derive(Parser, Debug)]
+#[command(name = "kubectl mail", bin_name = "kubectl mail", version)]
+pub struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Which mail system.
+#[derive(Args, Debug)]
+pub struct Target {
+    /// Namespace of the MailSystem; the kubeconfig's if absent.
+    #[arg(short, long, global = true)]
+    pub namespace: Option<String>,
+    /// Name of the MailSystem; may be left out if the namespace has one only.
+    #[arg(short, long, global = true)]
+    pub system: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Read the journal of accepted mail.
+    #[command(subcommand)]
+    Journal(journal::Command),
+}
+
+/// Why a command failed.
+#[derive(thiserror::Error, Debug)]
+pub enum Error {
+    /// No cluster can be asked.
+    #[error("the kubeconfig cannot be used: {0}")]
+    Config(#[from] kube::config::InferConfigError),
+    /// The API server refused or did not answer.
+    #[error("the API server: {0}")]
+    Api(#[from] kube::Error),
+    /// There is no such system, or more than one.
+    #[error("{0}")]
+    System(String),
+    /// No agent can be asked, or its answer is not understood.
+    #[error("{0}")]
+    Agent(String),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    /// The output is gone.
+    #[error("cannot write: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// What is told to the user.
+pub async fn run(arguments: Arguments) -> Result<(), Error> {
+    let system = cluster::System::find(&arguments.target).await?;
+    match arguments.command {
+        Command::Journal(command) => journal::run(&system, command, &mut std::io::stdout().lock()).await,
+    }
+}

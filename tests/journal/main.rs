@@ -196,3 +196,38 @@ async fn an_envelope_that_cannot_be_written_down_is_refused_alone() {
     assert!(matches!(writer.journal.keep(broken).await, Err(Unkept::Envelope(_))));
     writer.keep("y").await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_an_authority_of_its_own_is_trusted_once_that_is_given() {
+    let s3 = S3::start_with_tls().await;
+    let writer = writer(&s3, BUCKET, Durability::Required);
+    until("it is not trusted", async || writer.journal.report().reason.as_deref() == Some("Unreachable"))
+        .await;
+    let message = writer.journal.report().message.unwrap();
+    assert!(message.to_lowercase().contains("certificate"), "{message}");
+    s3.trust();
+    let id = writer.keep("x").await.unwrap();
+    assert_eq!(writer.ids(&s3), [id].into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn segments_are_listed_by_pages_and_read_back() {
+    let s3 = S3::start().await;
+    let writer = writer(&s3, BUCKET, Durability::Required);
+    for text in ["x", "y", "z"] {
+        writer.keep(text).await.unwrap();
+    }
+    let storage = s3.storage(BUCKET);
+    let (mut names, mut after) = (Vec::new(), None);
+    loop {
+        let page = storage.list(after.as_ref(), 2).await.unwrap();
+        let Some((last, _)) = page.last() else { break };
+        after = Some(last.clone());
+        names.extend(page.into_iter().map(|(name, _)| name));
+    }
+    let stored = s3.segments();
+    assert_eq!(names, stored.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>());
+    assert_eq!(storage.get(&names[1]).await.unwrap(), stored[1].1);
+    let missing = mail_operator::journal::Name::new("nobody", 1).unwrap();
+    assert_eq!(storage.get(&missing).await.unwrap_err().reason, "NoSuchKey");
+}

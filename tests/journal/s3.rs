@@ -34,26 +34,43 @@ fn program() -> &'static Path {
 pub(crate) struct S3 {
     pub(crate) folder: TempDir,
     port: u16,
+    /// Where the server's certificate is, if it has one.
+    certificate: Option<PathBuf>,
     process: Option<Child>,
 }
 
 impl S3 {
     /// A server with an empty bucket.
     pub(crate) async fn start() -> Self {
+        Self::start_with(false).await
+    }
+
+    /// The same with TLS, and a certificate that nobody trusts yet.
+    pub(crate) async fn start_with_tls() -> Self {
+        Self::start_with(true).await
+    }
+
+    async fn start_with(tls: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for name in ["objects/journal", "credentials"] {
             fs::create_dir_all(folder.path().join(name)).unwrap();
         }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut s3 = Self { folder, port, process: None };
+        let certificate = tls.then(|| certificate(folder.path()));
+        let mut s3 = Self { folder, port, certificate, process: None };
         s3.credentials(ID, SECRET);
         s3.run().await;
         s3
     }
 
     pub(crate) async fn run(&mut self) {
-        let process = Command::new(program())
-            .args(["--port", &format!("127.0.0.1:{}", self.port), "--quiet", "posix"])
+        let mut command = Command::new(program());
+        command.args(["--port", &format!("127.0.0.1:{}", self.port), "--quiet"]);
+        if let Some(certificate) = &self.certificate {
+            command.arg("--cert").arg(certificate).arg("--key").arg(certificate.with_extension("key"));
+        }
+        let process = command
+            .arg("posix")
             .arg(self.folder.path().join("objects"))
             .env("ROOT_ACCESS_KEY", ID)
             .env("ROOT_SECRET_KEY", SECRET)
@@ -80,6 +97,16 @@ impl S3 {
         let id = self.process.as_ref().unwrap().id();
         let id = rustix::process::Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
         rustix::process::kill_process(id, signal).unwrap();
+        // Each thread stops when it notices.
+        let stopped = |task: fs::DirEntry| {
+            let state = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            state.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+        };
+        let tasks = format!("/proc/{}/task", id.as_raw_nonzero());
+        while signal == rustix::process::Signal::STOP && !fs::read_dir(&tasks).unwrap().flatten().all(stopped)
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     pub(crate) fn credentials(&self, id: &str, secret: &str) {
@@ -88,13 +115,23 @@ impl S3 {
         fs::write(folder.join(keys::SECRET), format!("{secret}\n")).unwrap();
     }
 
+    /// Trusts the server's certificate.
+    pub(crate) fn trust(&self) {
+        let ca = self.folder.path().join("credentials").join(keys::CA);
+        fs::copy(self.certificate.as_ref().unwrap(), ca).unwrap();
+    }
+
     pub(crate) fn right_credentials(&self) {
         self.credentials(ID, SECRET);
     }
 
     pub(crate) fn storage(&self, bucket: &str) -> Storage {
         let location = Location {
-            endpoint: Some(format!("http://127.0.0.1:{}", self.port)),
+            endpoint: Some(format!(
+                "{}://127.0.0.1:{}",
+                if self.certificate.is_some() { "https" } else { "http" },
+                self.port
+            )),
             region: "us-east-1".into(),
             bucket: bucket.into(),
             prefix: "mail/system".into(),
@@ -115,6 +152,15 @@ impl S3 {
         found.sort();
         found
     }
+}
+
+/// A self-signed pair for 127.0.0.1.
+fn certificate(folder: &Path) -> PathBuf {
+    let pair = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let path = folder.join("server.crt");
+    fs::write(&path, pair.cert.pem()).unwrap();
+    fs::write(path.with_extension("key"), pair.signing_key.serialize_pem()).unwrap();
+    path
 }
 
 impl Drop for S3 {

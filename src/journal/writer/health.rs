@@ -52,6 +52,8 @@ pub struct Health {
 struct State {
     written: Option<Instant>,
     trouble: Option<StorageError>,
+    /// The volume's trouble: with that of object storage nothing is accepted.
+    volume: Option<StorageError>,
 }
 
 impl Health {
@@ -72,6 +74,17 @@ impl Health {
         self.segments.inc();
         self.entries.inc_by(entries as u64);
         self.seconds.observe(took.as_secs_f64());
+        self.with(|state| state.volume = None);
+    }
+
+    /// The backlog took nothing either, or cannot be read.
+    pub(super) fn volume_failed(&self, message: String) {
+        self.failures.inc();
+        let error = StorageError { reason: "BacklogUnusable".to_owned(), message };
+        let old = self.with(|state| state.volume.replace(error.clone()));
+        if old.as_ref() != Some(&error) {
+            tracing::warn!(message = error.message, "the journal's backlog cannot be used");
+        }
     }
 
     /// Object storage took something.
@@ -86,7 +99,7 @@ impl Health {
         }
     }
 
-    /// Object storage, or the backlog, did not take something.
+    /// Object storage did not take something.
     pub(super) fn failed(&self, error: &StorageError) {
         self.failures.inc();
         self.failing.set(1);
@@ -112,12 +125,15 @@ impl Health {
 
     pub(super) fn report(&self) -> Report {
         let (segments, bytes) = self.backlog.size();
-        self.with(|state| Report {
-            written: state.written.is_some() && state.trouble.is_none(),
-            reason: state.trouble.as_ref().map(|it| it.reason.clone()),
-            message: state.trouble.as_ref().map(|it| it.message.clone()),
-            backlog_segments: segments as u64,
-            backlog_bytes: bytes,
+        self.with(|state| {
+            let trouble = state.volume.as_ref().or(state.trouble.as_ref());
+            Report {
+                written: state.written.is_some() && trouble.is_none(),
+                reason: trouble.map(|it| it.reason.clone()),
+                message: trouble.map(|it| it.message.clone()),
+                backlog_segments: segments as u64,
+                backlog_bytes: bytes,
+            }
         })
     }
 

@@ -153,9 +153,7 @@ impl Way {
             return false;
         }
         let added = self.backlog.add(name, content).await;
-        let unusable =
-            |error| StorageError { reason: "BacklogUnusable".to_owned(), message: format!("{error}") };
-        added.map_err(|error| self.health.failed(&unusable(error))).is_ok()
+        added.map_err(|error| self.health.volume_failed(error.to_string())).is_ok()
     }
 
     async fn put(&self, name: &Name, content: &[Bytes], hurry: bool) -> bool {
@@ -190,8 +188,8 @@ impl Way {
             let content = match self.backlog.read(&name).await {
                 Ok(content) => content,
                 Err(error) => {
-                    let message = format!("segment {name} of the backlog cannot be read: {error}");
-                    self.health.failed(&StorageError { reason: "BacklogUnusable".to_owned(), message });
+                    self.health
+                        .volume_failed(format!("segment {name} of the backlog cannot be read: {error}"));
                     sleep(CHECK).await;
                     continue;
                 }

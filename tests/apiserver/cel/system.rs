@@ -136,3 +136,43 @@ async fn scanning_and_tenants_of_a_system_are_checked() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_journal_is_checked() {
+    let whole = |field: &str, value: Value| {
+        let mut storage =
+            json!({"endpoint": "https://s3.x.vn:9000", "bucket": "mail", "credentialsSecret": "s3"});
+        let mut journal = json!({});
+        match field.strip_prefix("objectStorage.") {
+            Some(field) => storage[field] = value,
+            None => journal[field] = value,
+        }
+        journal["objectStorage"] = storage;
+        json!({"journal": journal})
+    };
+    let row = |field: &str, value: Value, refusal| spec(&whole(field, value), refusal);
+    let endpoint = "must be https://host, https://host:port or the same with http";
+    let key = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    check(
+        system(),
+        vec![
+            row("durability", json!("Preferred"), None),
+            row("durability", json!("Sometimes"), Some("Unsupported value")),
+            row("objectStorage.endpoint", json!("http://s3.mail.svc"), None),
+            row("objectStorage.endpoint", json!("https://[2001:db8::1]:9000/"), None),
+            row("objectStorage.endpoint", json!("s3.x.vn:9000"), Some(endpoint)),
+            row("objectStorage.endpoint", json!("https://s3.x.vn/mail"), Some(endpoint)),
+            row("objectStorage.bucket", json!("Mail"), Some("must be the name of a bucket")),
+            row("objectStorage.bucket", json!(null), Some("objectStorage.bucket: Required value")),
+            row("objectStorage.credentialsSecret", json!(null), Some("credentialsSecret: Required value")),
+            row("objectStorage.prefix", json!("tinh/an-giang"), None),
+            row("objectStorage.prefix", json!("/tinh"), Some("must be names of letters")),
+            row("objectStorage.region", json!("us east"), Some("must be a region")),
+            row("backlog", json!("2Gi"), None),
+            row("backlog", json!("1Ki"), Some("must be a quantity of at least 1Mi")),
+            row("additionalKeys", json!([key]), None),
+            row("additionalKeys", json!([key.to_uppercase()]), Some("must be public keys of age")),
+        ],
+    )
+    .await;
+}

@@ -7,6 +7,7 @@
 
 pub mod auth_http;
 pub mod clamd;
+pub mod cyrus;
 pub mod from;
 pub mod imap;
 pub mod lmtp;

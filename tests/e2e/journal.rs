@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Event;
+use futures::TryStreamExt;
+use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{ListParams, Patch, PatchParams};
-use mail_operator::api::MailSystem;
+use mail_operator::api::{MailSystem, Mailbox};
 use serde_json::json;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+};
 
 use crate::{
     imap, s3,
@@ -155,5 +160,69 @@ fn an_administrator_lists_the_journal_and_reads_a_message_from_it() {
         let none = kubectl_mail(world, &["journal", "cat", "00000000000000000000000000000000"]);
         assert!(!none.status.success());
         assert!(String::from_utf8_lossy(&none.stderr).contains("the journal has no message"));
+    });
+}
+
+/// Speaks LMTP to the door of the store that holds a mailbox, as a gateway does that tries again.
+async fn deliver_again(world: &World, account: &Account, message: &str) -> String {
+    let mailbox = world.api::<Mailbox>().get(&account.name).await.unwrap();
+    let pod = format!("mail-store-{}-0", mailbox.status.unwrap().shard.unwrap());
+    let ip = world.api::<Pod>().get(&pod).await.unwrap().status.unwrap().pod_ip.unwrap();
+    let stream = TcpStream::connect((ip.as_str(), 2003)).await.unwrap();
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read).lines();
+    let mut last = lines.next_line().await.unwrap().unwrap();
+    let body = format!("{}\r\n.", message.trim_end().replace("\r\n.", "\r\n.."));
+    let recipient = format!("RCPT TO:<{}>", account.address);
+    for command in ["LHLO tests", "MAIL FROM:<dan@example.com>", &recipient, "DATA", &body] {
+        write.write_all(format!("{command}\r\n").as_bytes()).await.unwrap();
+        loop {
+            last = lines.next_line().await.unwrap().unwrap();
+            if last.as_bytes()[3] == b' ' {
+                break;
+            }
+        }
+    }
+    last
+}
+
+#[test]
+fn a_message_that_comes_again_is_not_stored_again_even_if_its_owner_has_deleted_it() {
+    run(async |world| {
+        let an = world.mailbox(json!({})).await;
+        let (kept, deleted) = (unique("kept"), unique("deleted"));
+        let mut texts = Vec::new();
+        for subject in [&kept, &deleted] {
+            assert_eq!(send(world, &an, subject).await.unwrap().code, 250);
+            texts.push(imap::wait_for(world, &an, subject).await);
+        }
+        let mut session = imap::log_in(world, &an.address, &an.password).await.unwrap();
+        session.create("Hồ sơ cũ").await.unwrap();
+        session.select("INBOX").await.unwrap();
+        let find = |subject: &str| format!("SUBJECT {subject}");
+        let one = async |session: &mut imap::Owner, subject: &str| {
+            session.uid_search(find(subject)).await.unwrap().into_iter().next().unwrap().to_string()
+        };
+        let uid = one(&mut session, &kept).await;
+        session.uid_mv(uid, "Hồ sơ cũ").await.unwrap();
+        let uid = one(&mut session, &deleted).await;
+        let _: Vec<_> =
+            session.uid_store(&uid, "+FLAGS (\\Deleted)").await.unwrap().try_collect().await.unwrap();
+        let _: Vec<_> = session.expunge().await.unwrap().try_collect().await.unwrap();
+        // What was accepted a moment ago is taken for a first attempt.
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        for text in &texts {
+            let reply = deliver_again(world, &an, text).await;
+            assert_eq!(reply, "250 2.1.5 the mailbox holds it already");
+        }
+        session.select("INBOX").await.unwrap();
+        assert!(session.uid_search("ALL").await.unwrap().is_empty());
+        // Another message is delivered, by the same way.
+        let id = header(&texts[0], "Journal-Id")[0];
+        let other =
+            texts[0].replace(id, &format!("{}{}", &id[..31], if id.ends_with('0') { '1' } else { '0' }));
+        assert!(deliver_again(world, &an, &other).await.starts_with("250 2.1.5"));
+        session.noop().await.unwrap();
+        assert_eq!(session.uid_search("ALL").await.unwrap().len(), 1);
     });
 }

@@ -16,7 +16,8 @@ pub struct LogLine {
 /// Label of counted recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Recipient {
-    /// What became of it: `stored`, `deferred`, `refused`.
+    /// What became of it: `stored`, `deferred`, `refused`; of those stored, `held` counts those that the mailbox held
+    /// already.
     pub fate: &'static str,
 }
 

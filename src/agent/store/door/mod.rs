@@ -6,14 +6,18 @@
 //! 1. the address is looked up in the directory: unknown or another shard's → `451`, for then the gateway's copy of the
 //!    directory is newer than ours or older, and a refusal would bounce a message that was accepted;
 //! 2. the mailbox is made if Cyrus does not have it yet;
-//! 3. (the journal's id will be looked up here: a mailbox that holds it is answered without Cyrus);
-//! 4. the recipient is handed on, under the name of the mailbox.
+//! 3. the recipient is handed on, under the name of the mailbox;
+//! 4. once the headers are there: if the message was accepted a while ago, the mailbox is searched for its id in the
+//!    journal ([`holds`]); one that holds it, in whatever folder, expunged or not, is answered with `250` without Cyrus.
 //!
 //! A transaction with Cyrus is a connection of its own: what goes wrong with one touches no other, and a pause of the
-//! client holds none of Cyrus' processes. It must not answer `250` for a message unless Cyrus did, and must not change
-//! a message.
+//! client holds none of Cyrus' processes. It must not answer `250` for a message unless Cyrus did, now or before, and must
+//! not change a message.
 
 mod dialect;
+mod head;
+mod holds;
+mod locks;
 mod relay;
 mod session;
 #[cfg(test)]
@@ -34,6 +38,7 @@ use crate::{
     agent::{directory::Replica, sockets::listener::accept},
     wire::{lmtp::ServerCodec, reply::Reply},
 };
+use locks::Locks;
 use session::Session;
 use upstream::Upstream;
 
@@ -52,6 +57,7 @@ pub struct Door {
     provisioner: Provisioner,
     metrics: Metrics,
     upstream: Upstream,
+    locks: Locks,
 }
 
 impl Door {
@@ -65,7 +71,8 @@ impl Door {
         metrics: Metrics,
     ) -> Self {
         let upstream = Upstream::new(cyrus, TRANSACTIONS);
-        Self { hostname: hostname.into(), shard, replica, provisioner, metrics, upstream }
+        let locks = Locks::default();
+        Self { hostname: hostname.into(), shard, replica, provisioner, metrics, upstream, locks }
     }
 
     /// Serves until `close`, then lets transactions end that have begun.

@@ -53,17 +53,34 @@ impl From<io::Error> for Error {
 
 /// See the module.
 pub(super) struct Session {
-    door: Door,
+    pub(super) door: Door,
     pub(super) client: Framed<TcpStream, ServerCodec>,
     pub(super) transaction: Option<Transaction>,
+    /// The reverse path of this transaction, and what came with it.
+    pub(super) sender: (Bytes, Vec<Param>),
     /// Recipients that Cyrus has accepted in this transaction.
-    pub(super) accepted: usize,
+    pub(super) accepted: Vec<Accepted>,
     bad_lines: usize,
+}
+
+/// A recipient.
+pub(super) struct Accepted {
+    /// The mailbox's own address.
+    pub(super) address: String,
+    /// What came with it.
+    pub(super) params: Vec<Param>,
 }
 
 impl Session {
     pub(super) fn new(door: Door, client: Framed<TcpStream, ServerCodec>) -> Self {
-        Self { door, client, transaction: None, accepted: 0, bad_lines: 0 }
+        Self {
+            door,
+            client,
+            transaction: None,
+            sender: Default::default(),
+            accepted: Vec::new(),
+            bad_lines: 0,
+        }
     }
 
     /// Serves until the client leaves, is silent for too long, or the door closes.
@@ -129,14 +146,15 @@ impl Session {
         let from = quoted(from);
         let opened = async {
             let mut transaction = self.door.upstream.open(&self.door.hostname).await?;
-            let reply = transaction.ask(Command::Mail { from, params }).await?;
+            let reply = transaction.ask(Command::Mail { from: from.clone(), params: params.clone() }).await?;
             Ok::<_, UpstreamError>((transaction, reply))
         };
         match opened.await {
             Ok((transaction, reply)) => {
                 if reply.is_success() {
                     self.transaction = Some(transaction);
-                    self.accepted = 0;
+                    self.accepted.clear();
+                    self.sender = (from, params);
                 } else {
                     transaction.quit().await;
                 }
@@ -150,16 +168,20 @@ impl Session {
         if self.transaction.is_none() {
             return Reply::new(503, 5, 1, "no transaction is open");
         }
-        if self.accepted == RECIPIENTS {
+        if self.accepted.len() == RECIPIENTS {
             return Reply::new(452, 5, 3, "too many recipients");
         }
         let reply = match self.find(to) {
-            Ok(address) => self.hand_on(&address, params).await,
+            Ok(address) => {
+                let reply = self.hand_on(&address, params.clone()).await;
+                if reply.is_success() {
+                    self.accepted.push(Accepted { address, params });
+                }
+                reply
+            }
             Err(reply) => reply,
         };
-        if reply.is_success() {
-            self.accepted += 1;
-        } else {
+        if !reply.is_success() {
             self.count(&reply);
         }
         reply

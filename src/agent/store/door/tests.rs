@@ -172,3 +172,25 @@ async fn nothing_is_refused_while_cyrus_or_the_directory_is_away() {
     world.say("MAIL FROM:<a@b>\r\n", "250 2.0.0 ok\r\n").await;
     world.say("RCPT TO:<an@x.vn>\r\n", "451 4.3.0 the directory is not loaded yet\r\n").await;
 }
+
+#[tokio::test]
+async fn a_message_that_comes_again_waits_until_the_mailbox_can_be_searched_and_a_fresh_one_does_not() {
+    let old = "Subject: a\r\nJournal-Id: 000000000001ffffffffffffffffffff\r\n\r\nx\r\n.\r\n";
+    let id = crate::journal::writer::new_id().unwrap();
+    let fresh = format!("Subject: a\r\nJournal-Id: {id}\r\n\r\nx\r\n.\r\n");
+    let late = "Subject: a\r\n\r\nJournal-Id: 000000000001ffffffffffffffffffff\r\n.\r\n";
+    let away = "451 4.3.0 the mail store is away, try again later\r\n";
+    let stored = "452 4.2.2 Over quota\r\n";
+    for (message, answer) in [(old, away), (&*fresh, stored), (late, stored)] {
+        let (address, peer) = peer(Peer::Stores).await;
+        let mut world = World::new(directory(), address).await;
+        world.say("MAIL FROM:<a@b>\r\n", "250 2.0.0 ok\r\n").await;
+        world.say("RCPT TO:<an@x.vn>\r\n", "250 2.1.5 ok\r\n").await;
+        world.say("DATA\r\n", "354 go ahead\r\n").await;
+        let (first, second) = message.split_at(message.len() / 2);
+        world.client.write_all(first.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        world.say(second, answer).await;
+        assert_eq!(peer.await.unwrap().1.is_empty(), answer == away);
+    }
+}

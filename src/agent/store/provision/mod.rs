@@ -35,7 +35,7 @@ use std::{
     time::Duration,
 };
 
-pub use client::Access;
+pub use client::{Access, Error as ClientError};
 use plan::{Wanted, disagreements};
 use serde_json::{Value, json};
 use state::State;
@@ -130,6 +130,14 @@ impl Provisioner {
         }
         provisioner.0.state().surveyed(found, 0);
         provisioner
+    }
+
+    /// The unique ids of the folders of a mailbox; see [`survey::folder_ids`].
+    ///
+    /// # Errors
+    /// Cyrus cannot be asked.
+    pub async fn folder_ids(&self, address: &str) -> Result<Vec<String>, ClientError> {
+        survey::folder_ids(&self.0.access, address).await
     }
 
     /// Returns once Cyrus has what is needed of the mailbox of `address` (a mailbox's own, folded), and has it for the

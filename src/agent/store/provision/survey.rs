@@ -97,6 +97,33 @@ pub(super) async fn record_owners(
     all_done(&client.run(vec![plan::record("", DONE)], |_| ()).await?)
 }
 
+/// The unique ids of the folders of a mailbox, those that its owner has deleted and Cyrus still keeps included.
+///
+/// # Errors
+/// Cyrus cannot be asked.
+pub(super) async fn folder_ids(access: &Access, address: &str) -> Result<Vec<String>, Error> {
+    const ID: &str = "/shared/vendor/cmu/cyrus-imapd/uniqueid";
+    let Some(name) = MailboxName::of(address) else { return Ok(Vec::new()) };
+    let mut client = Client::connect(access, None).await?;
+    let mut ids = Vec::new();
+    let list = |pattern: String| {
+        Command::new("LIST").string(b"").string(pattern.as_bytes()).raw(&format!("RETURN (METADATA ({ID}))"))
+    };
+    let all = name.folder("*");
+    let commands = vec![list(name.inbox()), list(format!("DELETED/{all}")), list(all)];
+    let outcomes = client
+        .run(commands, |response| {
+            if let Response::Metadata { mut values, .. } = response
+                && let Some((_, Some(id))) = values.pop()
+            {
+                ids.push(String::from_utf8_lossy(&id).into_owned());
+            }
+        })
+        .await?;
+    all_done(&outcomes)?;
+    Ok(ids)
+}
+
 /// The mailboxes wanted and had whose quota is not known.
 pub(super) fn without_quota(wanted: &Wanted, have: &Inventory) -> Vec<String> {
     let unknown = |address: &&String| have.get(address).is_some_and(|it| it.quota == Quota::Unknown);

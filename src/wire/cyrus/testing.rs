@@ -1,0 +1,38 @@
+//! Files like Cyrus', for tests.
+
+/// A message: delivered when, expunged, with these headers.
+pub(crate) type Message<'a> = (u32, bool, &'a str);
+
+/// An index and a cache with these messages.
+pub(crate) fn files(messages: &[Message]) -> (Vec<u8>, Vec<u8>) {
+    let mut cache = 7_u32.to_be_bytes().to_vec();
+    let mut index = vec![0; 160];
+    let mut put = |at: usize, value: u32| index[at..at + 4].copy_from_slice(&value.to_be_bytes());
+    put(0, 7);
+    put(8, 19);
+    put(12, 160);
+    put(16, 112);
+    put(20, u32::try_from(messages.len()).unwrap());
+    let sum = crc32fast::hash(&index[..156]);
+    index[156..160].copy_from_slice(&sum.to_be_bytes());
+    for (uid, (date, expunged, headers)) in (1_u32..).zip(messages) {
+        let offset = cache.len();
+        for item in 0..10 {
+            let content = if item == 4 { headers.as_bytes() } else { b"item" };
+            cache.extend(u32::try_from(content.len()).unwrap().to_be_bytes());
+            cache.extend(content);
+            cache.resize(cache.len().next_multiple_of(4), 0);
+        }
+        let mut record = [0; 112];
+        let mut put = |at: usize, value: u32| record[at..at + 4].copy_from_slice(&value.to_be_bytes());
+        put(0, uid);
+        put(4, *date);
+        put(24, u32::try_from(offset).unwrap());
+        put(32, u32::from(*expunged) << 31);
+        put(104, crc32fast::hash(&cache[offset..]));
+        let sum = crc32fast::hash(&record[..108]);
+        record[108..].copy_from_slice(&sum.to_be_bytes());
+        index.extend(record);
+    }
+    (index, cache)
+}

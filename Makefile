@@ -76,6 +76,7 @@ generate:
 
 bench:
 	PROFILE=release cluster/install
+	cluster/cluster s3 >/dev/null
 	cargo bench --locked --bench mail
 
 deny:

@@ -1,5 +1,5 @@
-//! Messages through the whole path, against the same images without milters, agents' router and door: plain
-//! Postfix → Cyrus.
+//! Messages through the whole path, with a journal and without, against the same images without milters, agents' router
+//! and door: plain Postfix → Cyrus.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     figures::{Times, row},
-    imap,
+    imap, s3,
     smtp::{Smtp, message},
     world::{Account, World, eventually, unique},
 };
@@ -19,7 +19,7 @@ use crate::{
 const MESSAGES: usize = 1_000;
 const LIMIT: Duration = Duration::from_mins(10);
 
-/// Measures both and prints them beside each other.
+/// Measures all three and prints them beside each other.
 pub(crate) async fn compare(world: &World) {
     // The plain system has no router: its mail goes to one shard.
     let mut accounts = Vec::new();
@@ -31,12 +31,38 @@ pub(crate) async fn compare(world: &World) {
         }
     }
     let full = measure(world, &accounts).await;
+    journal(world, s3::journal(&world.namespace)).await;
+    let journalled = measure(world, &accounts).await;
+    journal(world, json!(null)).await;
     make_plain(world).await;
     let plain = measure(world, &accounts).await;
     restore(world).await;
-    for ((figure, full), (_, plain)) in full.iter().zip(&plain) {
-        row(figure, &format!("{full} (plain Postfix → Cyrus: {plain})"));
+    for (((figure, full), (_, journalled)), (_, plain)) in full.iter().zip(&journalled).zip(&plain) {
+        row(figure, &format!("{full} (with a journal: {journalled}; plain Postfix → Cyrus: {plain})"));
     }
+}
+
+/// Gives the system a journal, or takes it away.
+async fn journal(world: &World, spec: serde_json::Value) {
+    const LONG: Duration = Duration::from_mins(5);
+    let wanted = !spec.is_null();
+    if wanted {
+        s3::serve(world).await;
+    }
+    let patch = Patch::Merge(json!({"spec": {"journal": spec}}));
+    world.api::<MailSystem>().patch("mail", &PatchParams::default(), &patch).await.unwrap();
+    eventually(LONG, "the gateways are replaced", async || {
+        let system = world.api::<MailSystem>().get("mail").await.map_err(|e| e.to_string())?;
+        let status = system.status.unwrap_or_default();
+        let changing = status.conditions.iter().any(|c| c.type_ == "Reconciling");
+        let seen = status.observed_generation == system.metadata.generation;
+        if seen && !changing { Ok(()) } else { Err(format!("{:?}", status.conditions)) }
+    })
+    .await;
+    if wanted {
+        world.condition::<MailSystem>("mail", "JournalHealthy", "True", LONG).await;
+    }
+    world.ready::<MailSystem>("mail", LONG).await;
 }
 
 async fn measure(world: &World, accounts: &[Account]) -> Vec<(String, String)> {

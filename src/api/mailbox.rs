@@ -42,6 +42,7 @@ use serde::{Deserialize, Serialize};
 #[x_kube(validation = ("!has(self.aliases) || !(self.address in self.aliases)", "the address of the mailbox cannot be one of its aliases"))]
 #[x_kube(validation = ("!has(self.members) || self.members.size() == 0 || self.type in ['Unit', 'Shared']", "only a mailbox of type Unit or Shared has members"))]
 #[x_kube(validation = ("!has(self.members) || !self.members.exists(m, m.address == self.address)", "a mailbox is no member of itself"))]
+#[x_kube(validation = ("!has(self.forward) || self.forward.to != self.address", "a mailbox does not forward to itself"))]
 #[x_kube(validation = ("self.type != 'Shared' || !has(self.passwordSecret)", "nobody logs in to a Shared mailbox, so it has no password; its members open it with their own"))]
 #[x_kube(validation = ("!(oldSelf.type in ['Unit', 'Shared']) || self.type in ['Unit', 'Shared']", "the mailbox of a unit cannot become that of a person; make a new Mailbox"))]
 pub struct MailboxSpec {
@@ -102,6 +103,10 @@ pub struct MailboxSpec {
     #[schemars(length(min = 3, max = 254))]
     pub successor: Option<String>,
 
+    /// Where mail goes that comes from now on, as during a leave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward: Option<Forward>,
+
     /// The RetiredMailbox of this namespace whose mail this mailbox takes over, whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
@@ -160,6 +165,19 @@ pub enum MemberRight {
     Write,
     /// Send from its addresses.
     SendAs,
+}
+
+/// Where a mailbox's mail goes.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Forward {
+    /// An address of a mailbox of the same system. Others are for the owner's Sieve script.
+    #[x_kube(validation = ("self.matches('^[a-z0-9!#$%&*+/=?^_{|}~-]+([.][a-z0-9!#$%&*+/=?^_{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z][a-z0-9-]{0,61}[a-z0-9]$')", "must be a lower-case address with a domain"))]
+    #[schemars(length(min = 3, max = 254))]
+    pub to: String,
+    /// Whether this mailbox gets it, too.
+    #[serde(default = "yes")]
+    pub keep_copy: bool,
 }
 
 /// A key of a Secret in the namespace of the object that refers to it.
@@ -265,6 +283,10 @@ pub struct FormerAddress {
     pub since: Time,
     /// Until when it reaches the mailbox; nobody else can have it before.
     pub until: Time,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 fn default_keep() -> String {

@@ -34,6 +34,23 @@ pub fn fold(address: &str) -> Result<String, AddressError> {
     Ok(format!("{unquoted}@{domain}").to_ascii_lowercase())
 }
 
+/// The address without its detail (RFC 5233), and the detail: `an+viec@x.vn` is for `an@x.vn`, about `viec`.
+#[must_use]
+pub fn without_detail(address: &str) -> Option<(String, &str)> {
+    let (local, domain) = address.rsplit_once('@')?;
+    let (user, detail) = local.split_once('+').filter(|(user, _)| !user.is_empty())?;
+    Some((format!("{user}@{domain}"), detail))
+}
+
+/// The same address with a detail.
+#[must_use]
+pub fn with_detail(address: &str, detail: &str) -> String {
+    match address.rsplit_once('@') {
+        Some((local, domain)) => format!("{local}+{detail}@{domain}"),
+        None => address.to_owned(),
+    }
+}
+
 /// The part behind the last `@`; empty if there is none.
 #[must_use]
 pub fn domain_of(address: &str) -> &str {
@@ -48,6 +65,14 @@ mod tests {
     fn case_and_needless_quotes_are_folded() {
         assert_eq!(fold("An.Nguyen@AnGiang.gov.vn").as_deref(), Ok("an.nguyen@angiang.gov.vn"));
         assert_eq!(fold("\"an\"@x.vn").as_deref(), Ok("an@x.vn"));
+    }
+
+    #[test]
+    fn a_detail_is_taken_off_and_put_back() {
+        assert_eq!(without_detail("an+viec+nha@x.vn"), Some(("an@x.vn".into(), "viec+nha")));
+        assert_eq!(without_detail("an@x.vn"), None);
+        assert_eq!(without_detail("+an@x.vn"), None);
+        assert_eq!(with_detail("an@x.vn", "viec+nha"), "an+viec+nha@x.vn");
     }
 
     #[test]

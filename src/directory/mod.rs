@@ -11,7 +11,7 @@
 mod address;
 mod format;
 
-pub use address::{AddressError, domain_of, fold};
+pub use address::{AddressError, domain_of, fold, with_detail, without_detail};
 pub use format::{FormatError, decode_index, decode_shard, encode_index, encode_shard};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,9 +89,22 @@ pub struct MailboxEntry {
     /// How a password is checked; without it nobody can log in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<Credential>,
+    /// Where its mail goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward: Option<Forward>,
     /// Who uses it besides its owner, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shares: Vec<Share>,
+}
+
+/// Where a mailbox's mail goes.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Forward {
+    /// The own address of another mailbox, folded. It may forward in its turn; nothing comes back.
+    pub to: String,
+    /// Whether the mailbox gets it, too.
+    pub copy: bool,
 }
 
 /// Somebody who uses a mailbox besides its owner.

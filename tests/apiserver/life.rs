@@ -59,7 +59,7 @@ async fn deleted_mail_is_kept_blocks_its_address_and_comes_back_whole() {
     let api = harness::api("life").await;
     let operator = Running::start(&api, "one").await;
     served(&api).await;
-    let replica = agent::start(&api, "127.9.8.1").await;
+    let replica = agent::start(&api, "127.9.22.1").await;
     put(&api, "Mailbox", "an", json!({"address": "an@x.vn"})).await;
     reason(&api, "an", "Served").await;
     let uid = replica.find("an@x.vn").unwrap().entry.uid.clone();

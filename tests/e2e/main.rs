@@ -21,6 +21,7 @@ mod credentials;
 mod delivery;
 mod dkim;
 mod faults;
+mod forwarding;
 mod journal;
 mod moving;
 mod objects;

@@ -18,7 +18,7 @@ use super::state::{Directory, Held, Offer, Slot, State, compact};
 use crate::{
     agent::token::TokenKey,
     api::MemberRight,
-    directory::{Index, MailboxEntry, Retired, Shard},
+    directory::{Index, MailboxEntry, Retired, Shard, without_detail},
     names::SystemName,
 };
 
@@ -101,6 +101,18 @@ impl Replica {
             Some(Ok(Found { address: address.to_owned(), entry: entry.clone() }))
         });
         looked.transpose()
+    }
+
+    /// The mailbox that mail for `address` (folded) is for, and the detail in it that is not part of its name.
+    ///
+    /// # Errors
+    /// As [`Self::look`].
+    pub fn reach<'a>(&self, address: &'a str) -> Result<Option<(Found, Option<&'a str>)>, Torn> {
+        if let Some(found) = self.look(address)? {
+            return Ok(Some((found, None)));
+        }
+        let Some((address, detail)) = without_detail(address) else { return Ok(None) };
+        Ok(self.look(&address)?.map(|found| (found, Some(detail))))
     }
 
     /// Whether the mailbox that logged in as `login` may send as `address` (both folded): its own address or an alias, or

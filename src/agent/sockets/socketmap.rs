@@ -17,8 +17,8 @@ use tokio_util::{codec::Framed, sync::CancellationToken};
 
 use super::listener;
 use crate::{
-    agent::directory::{Replica, Torn},
-    directory::{Refusal, fold},
+    agent::directory::{Found, Replica, Torn},
+    directory::{Refusal, fold, with_detail},
     wire::socketmap::{Codec, Reply, Request},
 };
 
@@ -43,7 +43,7 @@ struct Labels {
 type Lookups = Family<Labels, Counter>;
 
 /// The answer to one question. `mailbox`: whether the address is a mailbox's own; `alias`: the mailbox that another
-/// address reaches; `sender`: the logins that may use the address, separated by commas; `refusal`: what a sender is told who writes to a mailbox
+/// address reaches, and where mail is forwarded; `sender`: the logins that may use the address, separated by commas; `refusal`: what a sender is told who writes to a mailbox
 /// that takes no mail, as an action of Postfix' `access(5)`.
 #[must_use]
 pub fn answer(replica: &Replica, request: &Request) -> Reply {
@@ -53,18 +53,35 @@ pub fn answer(replica: &Replica, request: &Request) -> Reply {
     let Some(address) = std::str::from_utf8(&request.key).ok().and_then(|key| fold(key).ok()) else {
         return Reply::NotFound;
     };
-    let found = match replica.look(&address) {
-        Ok(Some(found)) => found,
+    let (found, detail) = match replica.reach(&address) {
+        Ok(Some(reached)) => reached,
         Ok(None) => return Reply::NotFound,
         Err(Torn) => return Reply::Temp("the directory is being changed".into()),
     };
     match &*request.map {
-        b"mailbox" if found.address == address => Reply::Ok(Bytes::from(address)),
-        b"alias" if found.address != address => Reply::Ok(Bytes::from(found.address)),
+        b"mailbox" if is_own(&found, &address, detail) => Reply::Ok(Bytes::from(address)),
+        b"mailbox" => Reply::NotFound,
+        b"alias" => targets(&found, &address, detail),
         b"sender" => Reply::Ok(Bytes::from(found.senders().collect::<Vec<_>>().join(","))),
-        b"mailbox" | b"alias" => Reply::NotFound,
         b"refusal" => found.entry.refusal.as_ref().map_or(Reply::NotFound, refusal),
         _ => Reply::Perm("no such map".into()),
+    }
+}
+
+/// Whether the address is the mailbox's own, with or without a detail.
+fn is_own(found: &Found, address: &str, detail: Option<&str>) -> bool {
+    detail.map_or_else(|| found.address == address, |detail| with_detail(&found.address, detail) == address)
+}
+
+/// What mail for the address is for instead of it: the mailbox's own address, and where that forwards. Postfix asks about
+/// each of them again.
+fn targets(found: &Found, address: &str, detail: Option<&str>) -> Reply {
+    let own = detail.map_or_else(|| found.address.clone(), |detail| with_detail(&found.address, detail));
+    match &found.entry.forward {
+        Some(forward) if forward.copy => Reply::Ok(format!("{own},{}", forward.to).into()),
+        Some(forward) => Reply::Ok(forward.to.clone().into()),
+        None if own == address => Reply::NotFound,
+        None => Reply::Ok(own.into()),
     }
 }
 
@@ -212,6 +229,42 @@ mod tests {
         }
         assert!(replica.owns("an@x.vn", "van-thu@x.vn") && replica.owns("vt@x.vn", "vt@x.vn"));
         assert!(!replica.owns("binh@x.vn", "vt@x.vn"));
+    }
+
+    #[test]
+    fn a_detail_is_not_part_of_an_address_and_is_kept() {
+        let replica = testing::replica();
+        assert_eq!(ask(&replica, "mailbox", "An+Viec@x.vn"), Reply::Ok("an+viec@x.vn".into()));
+        assert_eq!(ask(&replica, "alias", "an+viec@x.vn"), Reply::NotFound);
+        assert_eq!(ask(&replica, "mailbox", "van-thu+a+b@x.vn"), Reply::NotFound);
+        assert_eq!(ask(&replica, "alias", "van-thu+a+b@x.vn"), Reply::Ok("an+a+b@x.vn".into()));
+        assert_eq!(ask(&replica, "sender", "an+viec@x.vn"), Reply::Ok("an@x.vn".into()));
+        for unknown in ["nobody+viec@x.vn", "+viec@x.vn"] {
+            assert_eq!(ask(&replica, "mailbox", unknown), Reply::NotFound, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_forward_replaces_a_recipient_or_stands_beside_it() {
+        use crate::directory::{Entry, Forward, MailboxEntry, Shard};
+        for (copy, own, detailed) in
+            [(true, "an@x.vn,binh@x.vn", "an+viec@x.vn,binh@x.vn"), (false, "binh@x.vn", "binh@x.vn")]
+        {
+            let forward = Some(Forward { to: "binh@x.vn".into(), copy });
+            let entries = [
+                ("an@x.vn".to_owned(), Entry::Mailbox(MailboxEntry { forward, ..MailboxEntry::default() })),
+                ("van-thu@x.vn".to_owned(), Entry::Alias("an@x.vn".into())),
+            ];
+            let replica = testing::empty();
+            testing::fill(&replica);
+            let shard = Shard { entries: entries.into(), ..Shard::default() };
+            assert_eq!(replica.offer_shard(1, 0, 2, shard), crate::agent::directory::Offer::Taken);
+            for key in ["an@x.vn", "van-thu@x.vn"] {
+                assert_eq!(ask(&replica, "alias", key), Reply::Ok(own.into()), "{key}");
+            }
+            assert_eq!(ask(&replica, "alias", "van-thu+viec@x.vn"), Reply::Ok(detailed.into()));
+            assert_eq!(ask(&replica, "mailbox", "an@x.vn"), Reply::Ok("an@x.vn".into()));
+        }
     }
 
     #[test]

@@ -8,8 +8,8 @@ use k8s_openapi::{
 
 use super::agents::StoreFailure;
 use super::index::{
-    Bound, Estate, Former, Hindrance, Key, Login, LoginProblem, Mailbox, MailboxFact, MemberProblem,
-    Obstacle, Problem, Verdict,
+    Bound, Estate, Former, ForwardProblem, Hindrance, Key, Login, LoginProblem, Mailbox, MailboxFact,
+    MemberProblem, Obstacle, Problem, Verdict,
 };
 use crate::{
     api::{
@@ -146,6 +146,7 @@ fn reason(problem: &Problem) -> &'static str {
         Problem::AliasConflict(..) => "AliasConflict",
         Problem::AliasDomain(_) => "AliasDomainNotFound",
         Problem::Move(_) => "RenameRefused",
+        Problem::Forward(forward) => forward_reason(forward),
         Problem::Member(member) => member_reason(member),
         Problem::Estate(estate) => estate_reason(estate),
         Problem::OtherOwner => "OtherOwner",
@@ -177,6 +178,7 @@ fn message(problem: &Problem, key: &Key, mailbox: &Mailbox) -> String {
             key.namespace
         ),
         Problem::Move(hindrance) => hindrance_message(hindrance, key, mailbox),
+        Problem::Forward(forward) => forward_message(forward),
         Problem::Member(member) => member_message(member),
         Problem::Estate(estate) => estate_message(estate, mailbox),
         Problem::OtherOwner => format!(
@@ -271,6 +273,33 @@ fn hindrance_message(hindrance: &Hindrance, key: &Key, mailbox: &Mailbox) -> Str
         ),
     };
     format!("The mailbox keeps the address {}: {why}.", fact.address)
+}
+
+fn forward_reason(problem: &ForwardProblem) -> &'static str {
+    match problem {
+        ForwardProblem::NotFound(_) => "ForwardNotFound",
+        ForwardProblem::Closed(_) => "ForwardClosed",
+        ForwardProblem::Loop(_) => "ForwardLoop",
+    }
+}
+
+fn forward_message(problem: &ForwardProblem) -> String {
+    let why = match problem {
+        ForwardProblem::NotFound(to) => format!(
+            "the system has no mailbox of the address {to}. Create it, or change spec.forward (to addresses outside, the owner's Sieve script can forward)"
+        ),
+        ForwardProblem::Closed(to) => {
+            format!("the mailbox of {to} takes no mail. Open it, or change spec.forward")
+        }
+        ForwardProblem::Loop(way) => {
+            let way: Vec<_> = way.iter().map(ToString::to_string).collect();
+            format!(
+                "it would come back, or go on for too long: {}. Change spec.forward of one of them",
+                way.join(", ")
+            )
+        }
+    };
+    format!("Mail stays in the mailbox and is not forwarded: {why}.")
 }
 
 fn member_reason(problem: &MemberProblem) -> &'static str {

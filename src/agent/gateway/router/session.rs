@@ -13,10 +13,10 @@ use tokio_util::{codec::Framed, sync::CancellationToken};
 use super::{Router, SessionError as Error};
 use crate::{
     agent::{
-        directory::Found,
+        directory::{Found, Torn},
         lmtp::{Error as LegError, Patience, Transaction as Leg},
     },
-    directory::fold,
+    directory::{fold, with_detail},
     names::ports,
     wire::{
         lmtp::{Command, Input, Param, ServerCodec},
@@ -176,7 +176,7 @@ impl Session {
 
 /// Hands a recipient on to its store.
 async fn recipient(router: &Router, transaction: &mut Transaction, to: &Bytes, params: Vec<Param>) -> Reply {
-    let found = match find(router, to) {
+    let (found, address) = match find(router, to) {
         Ok(found) => found,
         Err(reply) => return reply,
     };
@@ -186,7 +186,7 @@ async fn recipient(router: &Router, transaction: &mut Transaction, to: &Bytes, p
         transaction.legs.insert(shard, opened);
     }
     let reply = match transaction.legs.get_mut(&shard) {
-        Some(Ok(leg)) => match leg.ask(Command::Rcpt { to: found.address.into(), params }).await {
+        Some(Ok(leg)) => match leg.ask(Command::Rcpt { to: address.into(), params }).await {
             Ok(reply) => reply,
             Err(error) => {
                 let reply = away(&error);
@@ -203,12 +203,19 @@ async fn recipient(router: &Router, transaction: &mut Transaction, to: &Bytes, p
     reply
 }
 
-fn find(router: &Router, to: &Bytes) -> Result<Found, Reply> {
+/// The mailbox, and its address with the detail of the recipient.
+fn find(router: &Router, to: &Bytes) -> Result<(Found, String), Reply> {
     if !router.replica.loaded() {
         return Err(Reply::new(451, 3, 0, "the directory is not loaded yet"));
     }
     let address = std::str::from_utf8(to).ok().and_then(|to| fold(to).ok()).unwrap_or_default();
-    router.replica.find(&address).ok_or_else(|| Reply::new(451, 2, 1, "no such mailbox at the moment"))
+    match router.replica.reach(&address) {
+        Ok(Some((found, detail))) => {
+            let to = detail.map_or_else(|| found.address.clone(), |it| with_detail(&found.address, it));
+            Ok((found, to))
+        }
+        Ok(None) | Err(Torn) => Err(Reply::new(451, 2, 1, "no such mailbox at the moment")),
+    }
 }
 
 /// Opens the way to a store, trying for a while.

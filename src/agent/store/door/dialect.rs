@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::wire::reply::{Enhanced, Reply};
+use crate::{
+    directory::with_detail,
+    wire::reply::{Enhanced, Reply},
+};
 
 /// The same reverse path, as Cyrus takes it: it refuses 8-bit local parts, which Postfix takes, unless they are quoted.
 pub(super) fn quoted(path: &Bytes) -> Bytes {
@@ -12,6 +15,16 @@ pub(super) fn quoted(path: &Bytes) -> Bytes {
         }
         _ => path.clone(),
     }
+}
+
+/// The recipient by which Cyrus files a message in a folder, if there is one of the detail's name: `/` would be taken for a
+/// folder within a folder, and what does not name one here is left to a Sieve script no more than the address is.
+pub(super) fn folder_of(address: &str, detail: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.=".contains(c);
+    if detail.is_empty() || detail.len() > 64 || !detail.chars().all(plain) {
+        return address.to_owned();
+    }
+    with_detail(address, detail)
 }
 
 /// Cyrus puts the enhanced code on the last of three lines alone.
@@ -34,6 +47,14 @@ mod tests {
             ("\"nguyễn\"@b.test", "\"nguyễn\"@b.test"),
         ] {
             assert_eq!(quoted(&Bytes::from_static(path.as_bytes())), expected);
+        }
+    }
+
+    #[test]
+    fn a_detail_that_could_be_more_than_a_folders_name_is_left_out() {
+        assert_eq!(folder_of("an@x.vn", "viec"), "an+viec@x.vn");
+        for detail in ["", "a/b", "a+b", "a%b", "../x", &"a".repeat(65)] {
+            assert_eq!(folder_of("an@x.vn", detail), "an@x.vn", "{detail}");
         }
     }
 

@@ -113,10 +113,10 @@ impl Session {
                 if !opened.is_success() {
                     return Ok(Some(opened));
                 }
-                for (fate, Accepted { address, params }) in fates.iter_mut().zip(accepted) {
+                for (fate, Accepted { to, params, .. }) in fates.iter_mut().zip(accepted) {
                     if fate.is_none() {
-                        let to = Bytes::copy_from_slice(address.as_bytes());
-                        let reply = transaction.ask(Command::Rcpt { to, params: params.clone() }).await?;
+                        let rcpt = Command::Rcpt { to: to.clone(), params: params.clone() };
+                        let reply = transaction.ask(rcpt).await?;
                         *fate = (!reply.is_success()).then_some(reply);
                     }
                 }

@@ -12,7 +12,7 @@ use tokio_util::{codec::Framed, sync::CancellationToken};
 
 use super::{
     Door,
-    dialect::{is_unknown, quoted},
+    dialect::{folder_of, is_unknown, quoted},
     upstream::Error as UpstreamError,
 };
 use crate::{
@@ -67,6 +67,8 @@ pub(super) struct Session {
 pub(super) struct Accepted {
     /// The mailbox's own address.
     pub(super) address: String,
+    /// The recipient as Cyrus is told.
+    pub(super) to: Bytes,
     /// What came with it.
     pub(super) params: Vec<Param>,
 }
@@ -172,10 +174,10 @@ impl Session {
             return Reply::new(452, 5, 3, "too many recipients");
         }
         let reply = match self.find(to) {
-            Ok(address) => {
-                let reply = self.hand_on(&address, params.clone()).await;
+            Ok((address, to)) => {
+                let reply = self.hand_on(&address, to.clone(), params.clone()).await;
                 if reply.is_success() {
-                    self.accepted.push(Accepted { address, params });
+                    self.accepted.push(Accepted { address, to, params });
                 }
                 reply
             }
@@ -187,24 +189,28 @@ impl Session {
         reply
     }
 
-    /// The mailbox's own address.
-    fn find(&self, to: &Bytes) -> Result<String, Reply> {
+    /// The mailbox's own address, and what Cyrus is to be told: the same with the detail of the recipient, by which it
+    /// chooses a folder.
+    fn find(&self, to: &Bytes) -> Result<(String, Bytes), Reply> {
         if !self.door.replica.loaded() {
             return Err(Reply::new(451, 3, 0, "the directory is not loaded yet"));
         }
         let address = std::str::from_utf8(to).ok().and_then(|to| fold(to).ok());
-        match address.and_then(|address| self.door.replica.find(&address)) {
+        let reached = address.as_deref().and_then(|address| self.door.replica.reach(address).ok().flatten());
+        match reached {
             // The gateway knew it a moment ago: its copy of the directory may be newer than ours.
             None => Err(Reply::new(451, 2, 1, "no such mailbox here yet")),
-            Some(found) if found.entry.store != self.door.shard => {
+            Some((found, _)) if found.entry.store != self.door.shard => {
                 Err(Reply::new(451, 4, 4, "this mailbox is in another shard"))
             }
-            Some(found) => Ok(found.address),
+            Some((found, detail)) => {
+                let to = detail.map_or_else(|| found.address.clone(), |it| folder_of(&found.address, it));
+                Ok((found.address, to.into()))
+            }
         }
     }
 
-    async fn hand_on(&mut self, address: &str, params: Vec<Param>) -> Reply {
-        let to = Bytes::copy_from_slice(address.as_bytes());
+    async fn hand_on(&mut self, address: &str, to: Bytes, params: Vec<Param>) -> Reply {
         for _ in 0..2 {
             if let Err(failure) = self.door.provisioner.ensure(address, Need::Mailbox).await {
                 tracing::warn!(address, %failure, "a recipient has no mailbox yet");

@@ -13,6 +13,7 @@ use std::{
 use super::{
     inventory::{Have, Inventory, Quota},
     names::{MailboxName, retired_address},
+    shares::ANYONE,
     state::Failure,
 };
 use crate::{
@@ -62,7 +63,13 @@ impl Move {
     pub fn commands(&self) -> Option<Vec<Command>> {
         let inbox = |address: &str| Some(MailboxName::of(address)?.inbox());
         Some(match self {
-            Self::Create(address) => vec![Command::new("CREATE").string(inbox(address)?.as_bytes())],
+            Self::Create(address) => {
+                let inbox = inbox(address)?;
+                let post = Command::new("SETACL")
+                    .string(inbox.as_bytes())
+                    .raw(&format!("{} {}", ANYONE.0, ANYONE.1));
+                vec![Command::new("CREATE").string(inbox.as_bytes()), post]
+            }
             Self::Own(address, owner) => vec![record(&inbox(address)?, owner)],
             Self::Rename(from, to) => {
                 vec![Command::new("RENAME").string(inbox(from)?.as_bytes()).string(inbox(to)?.as_bytes())]

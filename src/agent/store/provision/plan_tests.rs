@@ -155,7 +155,11 @@ fn what_is_missing_comes_first_and_what_the_directory_does_not_know_is_left_alon
 fn commands_name_the_mailbox_of_the_address() {
     let name = MailboxName::of("an@x.vn").unwrap();
     let commands = |step: Move| step.commands().unwrap();
-    assert_eq!(commands(Move::Create("an@x.vn".into())), [Command::new("CREATE").string(b"user/an@x.vn")]);
+    let make = [
+        Command::new("CREATE").string(b"user/an@x.vn"),
+        Command::new("SETACL").string(b"user/an@x.vn").raw("anyone p"),
+    ];
+    assert_eq!(commands(Move::Create("an@x.vn".into())), make);
     let rename = Command::new("RENAME").string(b"user/an@x.vn").string(b"user/u1@retired.invalid");
     assert_eq!(commands(Move::Rename("an@x.vn".into(), retired_address("u1"))), [rename]);
     let own = Command::new("SETMETADATA").string(b"user/an@x.vn").raw("(/private/comment \"u1\")");

@@ -13,6 +13,9 @@ const READ: &str = "lrs";
 /// The same; to mark, file, delete, and make folders. Not to give rights to others.
 const WRITE: &str = "lrswipkxte";
 
+/// Everybody may post, so that mail for `an+viec@x.vn` gets into the folder `viec`. It gives nothing to be seen.
+pub const ANYONE: (&str, &str) = ("anyone", "p");
+
 /// A folder, and what each identifier may do in it.
 pub type Lists = BTreeMap<String, BTreeMap<String, String>>;
 
@@ -44,8 +47,8 @@ fn set(rights: &str) -> BTreeSet<char> {
 /// The changes after which `lists`, of the mailbox of `address`, say what `shares` say.
 #[must_use]
 pub fn changes(address: &str, shares: &[Share], lists: &Lists) -> Changes {
-    let wanted: BTreeMap<&str, &str> =
-        shares.iter().filter_map(|share| Some((share.address.as_str(), rights(share)?))).collect();
+    let members = shares.iter().filter_map(|share| Some((share.address.as_str(), rights(share)?)));
+    let wanted: BTreeMap<&str, &str> = members.chain([ANYONE]).collect();
     let mut changes = Changes::default();
     for (folder, list) in lists {
         for (member, rights) in &wanted {
@@ -55,7 +58,9 @@ pub fn changes(address: &str, shares: &[Share], lists: &Lists) -> Changes {
                 continue;
             }
             let of = if has.is_subset(&wants) { &mut changes.gained } else { &mut changes.lost };
-            of.insert((*member).to_owned());
+            if *member != ANYONE.0 {
+                of.insert((*member).to_owned());
+            }
             let command = Command::new("SETACL").string(folder.as_bytes()).string(member.as_bytes());
             changes.commands.push(command.raw(rights));
         }
@@ -68,9 +73,16 @@ pub fn changes(address: &str, shares: &[Share], lists: &Lists) -> Changes {
     changes
 }
 
-/// Whether the identifier is neither the owner's nor the administrator's.
+/// Whether the access list of a folder of `address` says nothing of others but what everybody may do.
 #[must_use]
-pub fn is_foreign(identifier: &str, address: &str) -> bool {
+pub fn is_private(list: &BTreeMap<String, String>, address: &str) -> bool {
+    let (anyone, post) = ANYONE;
+    list.get(anyone).is_some_and(|rights| set(rights) == set(post))
+        && list.keys().all(|id| id == anyone || !is_foreign(id, address))
+}
+
+/// Whether the identifier is neither the owner's nor the administrator's.
+fn is_foreign(identifier: &str, address: &str) -> bool {
     identifier != address && identifier != ADMIN
 }
 
@@ -113,7 +125,7 @@ mod tests {
     fn members_get_their_rights_in_every_folder_and_others_lose_theirs() {
         let owner = ("vt@x.vn", "lrswipkxtecdan");
         let have = lists(&[
-            ("user/vt@x.vn", &[owner, ("an@x.vn", "lrs"), ("old@x.vn", "lrs")]),
+            ("user/vt@x.vn", &[owner, ("anyone", "lrs"), ("an@x.vn", "lrs"), ("old@x.vn", "lrs")]),
             ("user/vt/Sent@x.vn", &[owner, ("cyrus", "lrswipkxtecdan")]),
         ]);
         let shares = [
@@ -127,7 +139,9 @@ mod tests {
         };
         let expected = [
             set("user/vt/Sent@x.vn", "an@x.vn", "lrs"),
+            set("user/vt/Sent@x.vn", "anyone", "p"),
             set("user/vt/Sent@x.vn", "binh@y.vn", WRITE),
+            set("user/vt@x.vn", "anyone", "p"),
             set("user/vt@x.vn", "binh@y.vn", WRITE),
             Command::new("DELETEACL").string(b"user/vt@x.vn").string(b"old@x.vn"),
         ];
@@ -140,7 +154,10 @@ mod tests {
 
     #[test]
     fn what_is_as_it_should_be_is_left_alone_and_less_than_before_is_a_loss() {
-        let have = lists(&[("user/vt@x.vn", &[("vt@x.vn", "lrswipkxtecdan"), ("an@x.vn", "lrswipkxtecd")])]);
+        let have = lists(&[(
+            "user/vt@x.vn",
+            &[("vt@x.vn", "lrswipkxtecdan"), ("an@x.vn", "lrswipkxtecd"), ("anyone", "p")],
+        )]);
         let write = [share("an@x.vn", &[MemberRight::Read, MemberRight::Write])];
         assert_eq!(changes("vt@x.vn", &write, &have), Changes::default());
         let read = changes("vt@x.vn", &[share("an@x.vn", &[MemberRight::Read])], &have);

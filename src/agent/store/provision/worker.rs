@@ -115,7 +115,7 @@ async fn carry_out(
         let outcomes = administer(&shared.access, connection, commands)
             .await
             .map_err(|error| Failure::Unavailable(error.to_string()))?;
-        if let Some(outcome) = outcomes.last().filter(|outcome| !outcome.is_ok()) {
+        if let Some(outcome) = outcomes.iter().find(|outcome| !outcome.is_ok()) {
             // Cyrus has something else than we thought: it is looked at again.
             shared.stale.notify_one();
             return Err(Failure::Refused(String::from_utf8_lossy(&outcome.text).into_owned()));

@@ -118,6 +118,7 @@ impl Index {
         let mut aliases = HashSet::new();
         for address in std::mem::take(&mut self.dirty_addresses) {
             let winners = self.decide(&address);
+            self.dirty_forwards.extend(self.forwarding_to.get(&address).into_iter().flatten().cloned());
             self.dirty_members.extend(self.shared_with.get(&address).into_iter().flatten().cloned());
             let Some(claim) = self.claims.get_mut(&address) else { continue };
             let old = std::mem::replace(&mut claim.winners, winners);

@@ -210,6 +210,7 @@ impl Index {
             quota: mailbox.fact.quota.unwrap_or(DEFAULT_QUOTA),
             credential: mailbox.password.credential.clone().filter(|_| !mailbox.fact.is_shared()),
             shares: mailbox.shares.clone(),
+            forward: mailbox.forward.clone(),
         };
         match self.estate(&winner.key) {
             Estate::Own => {}

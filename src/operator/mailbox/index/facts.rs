@@ -181,6 +181,8 @@ pub struct MailboxFact {
     pub moving: super::Moving,
     /// Who uses it.
     pub sharing: super::Sharing,
+    /// Where its mail is to go.
+    pub forward: Option<super::Wish>,
     /// What the owner may do.
     pub state: MailboxState,
     /// What senders are told instead of taking their mail.
@@ -227,6 +229,7 @@ impl TryFrom<&api::Mailbox> for MailboxFact {
             address,
             aliases: aliases.into_iter().map(Arc::from).collect(),
             sharing: super::Sharing::of(spec, &status)?,
+            forward: spec.forward.as_ref().map(wish).transpose()?,
             state: spec.state,
             refusal: match (spec.state, spec.while_suspended) {
                 (MailboxState::Suspended, WhileSuspended::Refuse) => Some(Refusal::Suspended),
@@ -246,6 +249,10 @@ impl TryFrom<&api::Mailbox> for MailboxFact {
 }
 
 impl MailboxFact {}
+
+fn wish(forward: &api::mailbox::Forward) -> Result<super::Wish, AddressError> {
+    Ok(super::Wish { to: directory::fold(&forward.to)?.into(), copy: forward.keep_copy })
+}
 
 /// Where a mailbox that names `named` and has `address` comes from and goes to.
 fn moving(
@@ -275,6 +282,8 @@ pub struct Mailbox {
     pub password: super::login::Password,
     /// Its entry in the directory that was found, if the object cannot be read and nothing else is known of it.
     pub held: Option<Box<directory::MailboxEntry>>,
+    /// What the directory says of where its mail goes.
+    pub forward: Option<directory::Forward>,
     /// What the directory says of its members.
     pub shares: Vec<directory::Share>,
 }

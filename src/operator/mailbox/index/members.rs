@@ -175,7 +175,7 @@ impl Index {
     }
 
     /// Who has an address in a system, with the mail that is its own.
-    fn holder(&self, address: &str, name: &SystemName) -> Option<&Key> {
+    pub(super) fn holder(&self, address: &str, name: &SystemName) -> Option<&Key> {
         let winner = self.winner(address, name).filter(|winner| winner.listed)?;
         self.has_address(&winner.key).then_some(&winner.key)
     }

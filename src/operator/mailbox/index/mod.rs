@@ -10,6 +10,7 @@ mod directory;
 mod domains;
 mod estate;
 mod facts;
+mod forwarding;
 mod login;
 mod members;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use estate::Estate;
 pub use facts::{
     DomainFact, Key, Mailbox, MailboxFact, Meta, ObjectName, Published, SecretRef, SystemFact, digest,
 };
+pub use forwarding::{ForwardProblem, Wish};
 pub use login::{Ask, Login, LoginProblem, Password, Print};
 pub use members::{Bound, MemberProblem, Sharing};
 pub use moving::{Former, Hindrance, Moving};
@@ -87,6 +89,9 @@ pub struct Index {
     shared_with: HashMap<Arc<str>, HashSet<Key>>,
     bound_to: HashMap<Key, HashSet<Key>>,
     dirty_members: HashSet<Key>,
+    /// Mailboxes by the address that they forward to.
+    forwarding_to: HashMap<Arc<str>, HashSet<Key>>,
+    dirty_forwards: HashSet<Key>,
     /// Mailboxes that name another address than they have.
     moving: HashSet<Key>,
     /// Mailboxes with former addresses.
@@ -126,7 +131,7 @@ impl Index {
                 != (&fact.address, &fact.aliases, &fact.secret, &fact.restore_from)
             || (&old.fact.moving.wanted, &old.fact.moving.former)
                 != (&fact.moving.wanted, &fact.moving.former)
-            || old.fact.sharing != fact.sharing;
+            || (&old.fact.sharing, &old.fact.forward) != (&fact.sharing, &fact.forward);
         if !relinked {
             let content = |fact: &MailboxFact| {
                 let restored = fact.restored_from.clone();
@@ -181,7 +186,9 @@ impl Index {
         }
         let addresses: Vec<_> = fact.addresses().cloned().collect();
         self.link_members(key, &fact, true);
-        let mailbox = Mailbox { fact, password: Password::default(), shares: Vec::new(), held: None };
+        self.link_forward(key, fact.forward.as_ref(), true);
+        let password = Password::default();
+        let mailbox = Mailbox { fact, password, shares: Vec::new(), forward: None, held: None };
         self.mailboxes.insert(key.clone(), mailbox);
         for address in &addresses {
             self.claim(key, address);
@@ -203,6 +210,7 @@ impl Index {
         let Some(Mailbox { fact, .. }) = self.mailboxes.remove(key) else { return };
         self.note_moving(key, false);
         self.link_members(key, &fact, false);
+        self.link_forward(key, fact.forward.as_ref(), false);
         if let Some(source) = &fact.restore_from {
             let name = ObjectName::new(&key.namespace, source);
             if let Some(keys) = self.restoring.get_mut(&name) {
@@ -247,6 +255,7 @@ impl Index {
         self.settle_addresses();
         self.settle_moves();
         self.settle_members();
+        self.settle_forwards();
         self.settle_departed();
         let mut touched: Vec<Key> = self.changes.mailboxes.iter().cloned().collect();
         // Members are placed before what they share.

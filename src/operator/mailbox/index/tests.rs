@@ -54,6 +54,7 @@ pub(super) fn mailbox(created: i64, address: &str, aliases: &[&str]) -> MailboxF
         aliases: aliases.iter().filter(|alias| **alias != address).map(|alias| Arc::from(*alias)).collect(),
         moving: Moving { keep: 90, ..Moving::default() },
         sharing: Sharing::default(),
+        forward: None,
         state: MailboxState::Active,
         refusal: None,
         quota: Some(1 << 20),

@@ -179,6 +179,7 @@ fn held(meta: &Meta, address: &str, mut aliases: Vec<Arc<str>>, entry: &MailboxE
         aliases: aliases.into(),
         moving: super::Moving { settled: true, ..super::Moving::default() },
         sharing: super::Sharing::default(),
+        forward: None,
         state: entry.state,
         refusal: entry.refusal.clone(),
         quota: Some(entry.quota),
@@ -190,7 +191,7 @@ fn held(meta: &Meta, address: &str, mut aliases: Vec<Arc<str>>, entry: &MailboxE
         published: Published::default(),
     };
     let password = Password::known(entry.credential.clone());
-    Mailbox { fact, password, shares: Vec::new(), held: Some(Box::new(entry.clone())) }
+    Mailbox { fact, password, shares: Vec::new(), forward: None, held: Some(Box::new(entry.clone())) }
 }
 
 impl Mailbox {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    DomainFact, Estate, Hindrance, Index, Key, Login, LoginProblem, Mailbox, MemberProblem, Obstacle,
+    DomainFact, Estate, ForwardProblem, Hindrance, Index, Key, Login, LoginProblem, Mailbox, MemberProblem,
+    Obstacle,
 };
 use crate::{directory::domain_of, names::SystemName};
 
@@ -22,6 +23,8 @@ pub enum Problem {
     Login(LoginProblem),
     /// It keeps its address, for it cannot have the one that it names.
     Move(Hindrance),
+    /// Its mail is not forwarded.
+    Forward(ForwardProblem),
     /// A member has not what it was granted.
     Member(MemberProblem),
     /// Its address has, or it names, mail that it cannot have.
@@ -114,6 +117,7 @@ impl Index {
                 problems.push(Problem::AliasConflict(alias.clone(), winner.key.clone()));
             }
         }
+        problems.extend(self.forward(key, system).err().map(Problem::Forward));
         problems.extend(self.member_problems(key, system).into_iter().map(Problem::Member));
         Some(Verdict { system: Some(system.clone()), problems })
     }

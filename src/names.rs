@@ -38,6 +38,8 @@ pub mod ports {
     pub const POP3S: u16 = 995;
     /// Health, status and metrics of every agent and of the operator.
     pub const HTTP: u16 = 9100;
+    /// ManageSieve with STARTTLS (RFC 5804), the gateways' proxy.
+    pub const SIEVE: u16 = 4190;
     /// IMAP with implicit TLS as nginx listens to it in the pod, where it may bind no port below 1024.
     pub const PROXY_IMAPS: u16 = 10993;
     /// POP3 with implicit TLS as nginx listens to it in the pod.

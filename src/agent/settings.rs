@@ -75,6 +75,9 @@ pub struct GatewaySettings {
     /// Where nginx asks who a client is.
     #[arg(long, default_value = "127.0.0.1:9000")]
     pub auth_address: SocketAddr,
+    /// Where clients manage their Sieve scripts.
+    #[arg(long, default_value = "0.0.0.0:4190")]
+    pub sieve_address: SocketAddr,
 }
 
 /// What a gateway's agent is told of the journal.

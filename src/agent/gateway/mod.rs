@@ -6,6 +6,8 @@
 //!               └─ lmtp ─────▶ router ──┴─▶ stores         directory ─▶ domains ─▶ file, reload
 //! ```
 //!
+//! Clients of ManageSieve come to [`sieve`], which passes them on to their stores.
+//!
 //! It needs no API server once the directory is on its disk. When one part ends, all end: the kubelet starts it anew.
 
 mod certificate;
@@ -14,6 +16,7 @@ mod domains;
 pub mod gate;
 mod journal;
 pub mod router;
+pub mod sieve;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use self::{
     gate::{Gate, decide::Policy},
     router::{Router, Stores},
+    sieve::Proxy,
 };
 use super::{
     directory::Replica,
@@ -107,6 +111,12 @@ async fn start(
     let router = Router::new(&settings.common.mail_hostname, replica.clone(), stores.clone());
     let logins = Logins::open(&settings.data_dir);
     let passwords = Passwords::new(replica.clone(), logins.clone());
+    let sieve = Proxy {
+        passwords: passwords.clone(),
+        replica: replica.clone(),
+        stores: stores.clone(),
+        tls_dir: settings.tls_dir.clone().into(),
+    };
     let auth = AuthHttp { passwords: passwords.clone(), replica: replica.clone(), stores };
     let readiness = Readiness::starting(&[]);
     readiness.blocked(domains::PART, "no directory yet");
@@ -137,6 +147,7 @@ async fn start(
     parts.spawn(router.run(unix(settings, "lmtp")?, stop.clone()));
     let address = settings.auth_address;
     parts.spawn(serve_auth(tcp(address).await?, auth.routes(), stop.clone()));
+    parts.spawn(sieve.run(tcp(settings.sieve_address).await?, stop.clone()));
     let (address, extra) =
         (settings.common.http_address, status(replica, observed).merge(logins.routes()).merge(segments));
     let server = http::serve(tcp(address).await?, readiness.clone(), registry, extra, stop.clone());

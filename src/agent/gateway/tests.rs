@@ -44,6 +44,7 @@ fn settings(folder: &Path) -> GatewaySettings {
         data_dir: folder.join("data"),
         journal: None,
         auth_address: free(),
+        sieve_address: free(),
     }
 }
 
@@ -75,6 +76,7 @@ async fn the_agent_serves_every_socket_tells_its_state_and_ends_when_asked() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(folder.path());
     let (address, run_dir) = (settings.common.http_address, settings.run_dir.clone());
+    let sieve_address = settings.sieve_address;
     let (replica, shutdown) = (testing::empty(), CancellationToken::new());
     let agent = tokio::spawn(run(settings, replica.clone(), shutdown.clone()));
     until_readiness_is(address, "503", &agent).await;
@@ -92,6 +94,12 @@ async fn the_agent_serves_every_socket_tells_its_state_and_ends_when_asked() {
     for name in ["map", "sasl", "gate", "lmtp"] {
         assert_eq!(fs::metadata(run_dir.join(name)).unwrap().permissions().mode() & 0o777, 0o666);
     }
+    let sieve = TcpStream::connect(sieve_address).await.unwrap();
+    let said = ask(sieve, "AUTHENTICATE \"PLAIN\" \"AGFuQHgudm4AcHc=\"\r\nLOGOUT\r\n", usize::MAX).await;
+    assert!(
+        said.contains("\"SASL\" \"\"\r\n") && said.contains("\"STARTTLS\"\r\nOK\r\nNO (ENCRYPT-NEEDED)"),
+        "{said}"
+    );
     let status = http(address, "/status").await.unwrap();
     assert!(status.ends_with(r#"{"directory":{"s-directory":1,"s-directory-1-0":1}}"#), "{status}");
     let logins = http(address, "/logins?since=0").await.unwrap();

@@ -82,7 +82,7 @@ fn agent(v: &Validated) -> Container {
     Container {
         command: Some(["mail-agent", "gateway"].map(str::to_owned).into()),
         env: Some(pod::agent_env(v, own)),
-        ports: Some(vec![pod::port("http", ports::HTTP)]),
+        ports: Some(vec![pod::port("http", ports::HTTP), pod::port("sieve", ports::SIEVE)]),
         restart_policy: Some("Always".to_owned()),
         startup_probe: Some(pod::ask_agent("/readyz", 1, 600)),
         readiness_probe: Some(pod::ask_agent("/readyz", 5, 2)),

@@ -33,8 +33,14 @@ pub fn policy(v: &Validated, component: Component) -> NetworkPolicy {
     let from = |from, ports: &[u16]| ingress(Some(vec![peer(v, from)]), tcp(ports));
     let (ingress, egress) = match component {
         Component::Gateway => {
-            let outer =
-                [ports::SMTP, ports::SUBMISSIONS, ports::SUBMISSION, ports::PROXY_IMAPS, ports::PROXY_POP3S];
+            let outer = [
+                ports::SMTP,
+                ports::SUBMISSIONS,
+                ports::SUBMISSION,
+                ports::PROXY_IMAPS,
+                ports::PROXY_POP3S,
+                ports::SIEVE,
+            ];
             let mut out = vec![
                 dns(),
                 to(Component::Antispam, &[ports::ANTISPAM]),

@@ -20,6 +20,7 @@ pub fn front(v: &Validated) -> Service {
         port("submission", ports::SUBMISSION, ports::SUBMISSION),
         port("imaps", ports::IMAPS, ports::PROXY_IMAPS),
         port("pop3s", ports::POP3S, ports::PROXY_POP3S),
+        port("sieve", ports::SIEVE, ports::SIEVE),
     ];
     let mut service = service(v, v.name.component(Component::Gateway), Component::Gateway, ports);
     if !v.gateway.service_annotations.is_empty() {

@@ -197,14 +197,14 @@ fn a_message_that_comes_again_is_not_stored_again_even_if_its_owner_has_deleted_
             texts.push(imap::wait_for(world, &an, subject).await);
         }
         let mut session = imap::log_in(world, &an.address, &an.password).await.unwrap();
-        session.create("Hồ sơ cũ").await.unwrap();
+        session.create("Archive").await.unwrap();
         session.select("INBOX").await.unwrap();
         let find = |subject: &str| format!("SUBJECT {subject}");
         let one = async |session: &mut imap::Owner, subject: &str| {
             session.uid_search(find(subject)).await.unwrap().into_iter().next().unwrap().to_string()
         };
         let uid = one(&mut session, &kept).await;
-        session.uid_mv(uid, "Hồ sơ cũ").await.unwrap();
+        session.uid_mv(uid, "Archive").await.unwrap();
         let uid = one(&mut session, &deleted).await;
         let _: Vec<_> =
             session.uid_store(&uid, "+FLAGS (\\Deleted)").await.unwrap().try_collect().await.unwrap();

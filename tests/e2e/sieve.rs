@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufStream},
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream},
     net::TcpStream,
 };
 
@@ -47,6 +47,11 @@ async fn answer(stream: &mut BufStream<impl AsyncRead + AsyncWrite + Unpin>) -> 
         let start = text.len();
         assert!(stream.read_line(&mut text).await.unwrap() > 0, "the connection was closed: {text}");
         if ["OK", "NO", "BYE"].iter().any(|word| text[start..].starts_with(word)) {
+            let literal = text.trim_end().strip_suffix('}').and_then(|line| line.rsplit_once('{'));
+            if let Some(length) = literal.and_then(|(_, length)| length.parse::<usize>().ok()) {
+                // The text of the answer, and the end of its line.
+                stream.read_exact(&mut vec![0; length + 2]).await.unwrap();
+            }
             return text;
         }
     }

@@ -24,6 +24,10 @@ pub const PURGE: &str = "mail.angiang.gov.vn/purge";
 /// that the condition `MassDeletion` says.
 pub const CONFIRM_DELETION: &str = "mail.angiang.gov.vn/confirm-deletion";
 
+/// Annotation by which a Mailbox that was suspended for bulk sending may send again; its value repeats
+/// `status.sendingSuspended.since`.
+pub const RESUME_SENDING: &str = "mail.angiang.gov.vn/resume-sending";
+
 /// Ports inside the cluster. The outer ones are the protocols' own.
 pub mod ports {
     /// SMTP between servers (RFC 5321).

@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod lmtp;
 pub mod logins;
 pub mod resolver;
+pub mod sending;
 pub mod settings;
 pub mod sockets;
 pub mod store;

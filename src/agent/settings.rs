@@ -51,6 +51,9 @@ pub struct GatewaySettings {
     /// Host name that resolves to every clamd.
     #[arg(long, env = "CLAMD_HOST")]
     pub clamd_host: String,
+    /// Host and port of the Valkey in which what is sent is counted.
+    #[arg(long, env = "CACHE_ADDRESS")]
+    pub cache_address: String,
     /// What happens to a message that no clamd could judge.
     #[arg(long, env = "ANTIVIRUS_ON_FAILURE", value_parser = by_name::<OnFailure>)]
     pub antivirus_on_failure: OnFailure,
@@ -171,6 +174,7 @@ mod tests {
             "--mail-hostname=mail.x.vn",
             "--store-host-pattern=s-store-{shard}-0.s-store-{shard}.mail.svc",
             "--clamd-host=s-antivirus.mail.svc",
+            "--cache-address=s-cache.mail.svc:6379",
             &on_failure,
             "--antivirus-on-detection=Quarantine",
         ];

@@ -1,7 +1,7 @@
 //! Tokens with which a gateway introduces a client to a store, in place of the password.
 //!
-//! Key, login and time come in; a token or a yes goes out. `T1.<expiry>.<mac>`: expiry in Unix seconds, mac the
-//! HMAC-SHA256 over `login|expiry` in hexadecimal digits. Whoever holds the directory's key can mint one, so the key
+//! Key, login, tag of the password and time come in; a token or its tag goes out. `T2.<expiry>.<tag>.<mac>`: expiry in
+//! Unix seconds, mac the HMAC-SHA256 over `login|expiry|tag` in hexadecimal digits. Whoever holds the directory's key can mint one, so the key
 //! never leaves the directory.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -23,22 +23,23 @@ impl TokenKey {
         Some(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
     }
 
-    /// A token for `login` (folded) that expires [`LIFETIME`] after `now`.
+    /// A token for `login` (folded), who has shown the password of this `tag`, that expires [`LIFETIME`] after `now`.
     #[must_use]
-    pub fn mint(&self, login: &str, now: SystemTime) -> String {
+    pub fn mint(&self, login: &str, tag: &str, now: SystemTime) -> String {
         let expiry = unix(now + LIFETIME);
-        let mac = hmac::sign(&self.0, signed(login, expiry).as_bytes());
+        let mac = hmac::sign(&self.0, signed(login, expiry, tag).as_bytes());
         let hex: Vec<_> = mac.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("T1.{expiry}.{}", hex.concat())
+        format!("T2.{expiry}.{tag}.{}", hex.concat())
     }
 
-    /// Whether `token` was minted for `login` (folded) and is still good. The mac is compared in constant time.
+    /// The tag in `token`, if that was minted for `login` (folded) and is still good. The mac is compared in constant time.
     #[must_use]
-    pub fn verify(&self, login: &str, token: &[u8], now: SystemTime) -> bool {
-        let Some((expiry, mac)) = parse(token) else { return false };
+    pub fn verify(&self, login: &str, token: &[u8], now: SystemTime) -> Option<String> {
+        let (expiry, tag, mac) = parse(token)?;
         // A token from far ahead is not ours: clocks of one cluster differ by seconds.
         let ours = (unix(now)..=unix(now + 2 * LIFETIME)).contains(&expiry);
-        hmac::verify(&self.0, signed(login, expiry).as_bytes(), &mac).is_ok() && ours
+        let right = hmac::verify(&self.0, signed(login, expiry, tag).as_bytes(), &mac).is_ok() && ours;
+        right.then(|| tag.to_owned())
     }
 }
 
@@ -48,13 +49,14 @@ impl std::fmt::Debug for TokenKey {
     }
 }
 
-fn signed(login: &str, expiry: u64) -> String {
-    format!("{login}|{expiry}")
+fn signed(login: &str, expiry: u64, tag: &str) -> String {
+    format!("{login}|{expiry}|{tag}")
 }
 
-fn parse(token: &[u8]) -> Option<(u64, Vec<u8>)> {
-    let (expiry, mac) = std::str::from_utf8(token).ok()?.strip_prefix("T1.")?.split_once('.')?;
-    Some((expiry.parse().ok()?, decode_hex(mac)?))
+fn parse(token: &[u8]) -> Option<(u64, &str, Vec<u8>)> {
+    let (expiry, rest) = std::str::from_utf8(token).ok()?.strip_prefix("T2.")?.split_once('.')?;
+    let (tag, mac) = rest.split_once('.')?;
+    Some((expiry.parse().ok()?, tag, decode_hex(mac)?))
 }
 
 fn decode_hex(text: &str) -> Option<Vec<u8>> {
@@ -83,13 +85,15 @@ mod tests {
 
     #[test]
     fn a_token_is_good_for_its_login_its_key_and_a_minute() {
-        let token = key("a").mint("an@x.vn", at(1000));
-        assert!(token.starts_with("T1.1060."));
-        assert!(key("a").verify("an@x.vn", token.as_bytes(), at(1060)));
-        assert!(!key("a").verify("an@x.vn", token.as_bytes(), at(1061)));
-        assert!(!key("a").verify("binh@x.vn", token.as_bytes(), at(1000)));
-        assert!(!key("b").verify("an@x.vn", token.as_bytes(), at(1000)));
-        assert!(!key("a").verify("an@x.vn", token.as_bytes(), at(0)), "from far ahead");
+        let token = key("a").mint("an@x.vn", "ab", at(1000));
+        assert!(token.starts_with("T2.1060.ab."));
+        assert_eq!(key("a").verify("an@x.vn", token.as_bytes(), at(1060)), Some("ab".into()));
+        let other = token.replace(".ab.", ".ac.");
+        assert_eq!(key("a").verify("an@x.vn", other.as_bytes(), at(1060)), None, "another password");
+        assert!(key("a").verify("an@x.vn", token.as_bytes(), at(1061)).is_none());
+        assert!(key("a").verify("binh@x.vn", token.as_bytes(), at(1000)).is_none());
+        assert!(key("b").verify("an@x.vn", token.as_bytes(), at(1000)).is_none());
+        assert!(key("a").verify("an@x.vn", token.as_bytes(), at(0)).is_none(), "from far ahead");
     }
 
     #[test]
@@ -102,19 +106,19 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_changed_is_refused(login in "[a-z@.|0-9]{1,20}", position: prop::sample::Index, byte: u8) {
-            let mut token = key("a").mint(&login, at(1000)).into_bytes();
-            prop_assert!(key("a").verify(&login, &token, at(1000)));
+            let mut token = key("a").mint(&login, "ab", at(1000)).into_bytes();
+            prop_assert!(key("a").verify(&login, &token, at(1000)).is_some());
             let position = position.index(token.len());
             // Hexadecimal digits may be of either case.
             if !token[position].eq_ignore_ascii_case(&byte) {
                 token[position] = byte;
-                prop_assert!(!key("a").verify(&login, &token, at(1000)));
+                prop_assert!(key("a").verify(&login, &token, at(1000)).is_none());
             }
         }
 
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
-            prop_assert!(!key("a").verify("an@x.vn", &bytes, at(0)));
+            prop_assert!(key("a").verify("an@x.vn", &bytes, at(0)).is_none());
         }
     }
 }

@@ -61,6 +61,10 @@ pub struct MailDomainSpec {
     #[serde(default)]
     pub dkim: Dkim,
 
+    /// How much the mailboxes of the domain may use together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<super::DomainLimits>,
+
     /// Whether the DNS is asked for the domain's records, by the system's `resolver`.
     #[serde(default = "yes")]
     pub dns_check: bool,

@@ -43,7 +43,7 @@ use serde::{Deserialize, Serialize};
 #[x_kube(validation = ("!has(self.members) || self.members.size() == 0 || self.type in ['Unit', 'Shared']", "only a mailbox of type Unit or Shared has members"))]
 #[x_kube(validation = ("!has(self.members) || !self.members.exists(m, m.address == self.address)", "a mailbox is no member of itself"))]
 #[x_kube(validation = ("!has(self.forward) || self.forward.to != self.address", "a mailbox does not forward to itself"))]
-#[x_kube(validation = ("self.type != 'Shared' || !has(self.passwordSecret)", "nobody logs in to a Shared mailbox, so it has no password; its members open it with their own"))]
+#[x_kube(validation = ("self.type != 'Shared' || (!has(self.passwordSecret) && !has(self.appPasswords))", "nobody logs in to a Shared mailbox, so it has no password; its members open it with their own"))]
 #[x_kube(validation = ("!(oldSelf.type in ['Unit', 'Shared']) || self.type in ['Unit', 'Shared']", "the mailbox of a unit cannot become that of a person; make a new Mailbox"))]
 pub struct MailboxSpec {
     /// The mailbox's address (RFC 5321 Mailbox, lower case, dot-atom local part of at most 64 characters).
@@ -130,6 +130,32 @@ pub struct MailboxSpec {
     /// The Secret with the password. Without it a password is generated into the Secret `<name>-credentials`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_secret: Option<SecretKeyRef>,
+
+    /// Further passwords, each for one device or program, which end when they are taken out of this list. One whose
+    /// Secret does not exist is generated into it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub app_passwords: Vec<AppPassword>,
+
+    /// How the mailbox may be used with a password; in every way if absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = 4), extend("x-kubernetes-list-type" = "set"))]
+    pub protocols: Vec<Protocol>,
+
+    /// How much it may send, where that is not the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<super::MailboxLimits>,
+}
+
+/// A password for one device or program.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct AppPassword {
+    /// Names it, for people: `phone`, `scanner-2`.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub name: String,
+    /// Where it is, or is put.
+    pub secret: SecretKeyRef,
 }
 
 /// Whose a mailbox is.
@@ -257,6 +283,12 @@ pub struct MailboxStatus {
     /// The Secret that holds the password in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret: Option<String>,
+    /// The app passwords of the spec, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub app_passwords: Vec<AppPasswordStatus>,
+    /// Present while the mailbox may not send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sending_suspended: Option<SendingSuspended>,
     /// `Ready`: every gateway and store agent in service answers for the addresses of this mailbox.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "super::schema::conditions")]
@@ -291,6 +323,41 @@ const fn yes() -> bool {
 
 fn default_keep() -> String {
     "90d".to_owned()
+}
+
+/// Why a mailbox may not send.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct SendingSuspended {
+    /// `BulkSending`: it suddenly sent far more than its limits.
+    pub reason: String,
+    /// Since when.
+    pub since: Time,
+}
+
+/// What is known of an app password.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct AppPasswordStatus {
+    /// Its name.
+    pub name: String,
+    /// The Secret that holds it.
+    pub secret: String,
+    /// How far it is.
+    pub state: AppPasswordState,
+}
+
+/// How far an app password is.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppPasswordState {
+    /// It is being prepared.
+    Pending,
+    /// The one in the Secret opens the mailbox.
+    InUse,
+    /// The Secret gives none: the last one that it gave opens the mailbox.
+    LastKnown,
+    /// The Secret gives none, and never did.
+    Unusable,
 }
 
 fn default_quota() -> String {

@@ -4,14 +4,17 @@
 //! becomes a condition (see [`crate::operator`]). All kinds are namespaced and in the category `mail`.
 
 pub mod domain;
+pub mod limits;
 pub mod mailbox;
 pub mod retired;
 mod schema;
 pub mod system;
 
 pub use domain::{MailDomain, MailDomainSpec, MailDomainStatus};
+pub use limits::{DomainLimits, MailboxLimits, SystemLimits};
 pub use mailbox::{
-    Mailbox, MailboxSpec, MailboxState, MailboxStatus, MailboxType, MemberRight, Protocol, WhileSuspended,
+    AppPassword, AppPasswordState, AppPasswordStatus, Mailbox, MailboxSpec, MailboxState, MailboxStatus,
+    MailboxType, MemberRight, Protocol, SendingSuspended, WhileSuspended,
 };
 pub use retired::{RetiredMailbox, RetiredMailboxSpec, RetiredMailboxStatus};
 pub use system::{MailSystem, MailSystemSpec, MailSystemStatus};

@@ -16,9 +16,10 @@ pub use format::{FormatError, decode_index, decode_shard, encode_index, encode_s
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{MailboxState, MemberRight};
+use crate::api::{MailboxLimits, MailboxState, MemberRight, Protocol, SystemLimits};
 
 /// Key of the compressed content in the Secret of an index or a shard.
 pub const CONTENT: &str = "directory";
@@ -38,6 +39,12 @@ pub struct Index {
     pub holders: BTreeMap<String, String>,
     /// Key of the tokens with which a gateway introduces a client to a store: 64 hexadecimal digits.
     pub token_key: String,
+    /// How much each mailbox may send, where its entry does not say.
+    #[serde(default)]
+    pub limits: SystemLimits,
+    /// Messages that the mailboxes of a domain may send within an hour, where that is limited.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub domain_limits: BTreeMap<String, u32>,
 }
 
 /// One part of the address space.
@@ -50,7 +57,8 @@ pub struct Shard {
     pub retired: BTreeMap<String, Retired>,
 }
 
-/// What stands behind an address.
+/// What stands behind an address. Most are mailboxes: boxing each would cost more.
+#[allow(clippy::large_enum_variant)]
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub enum Entry {
@@ -95,6 +103,39 @@ pub struct MailboxEntry {
     /// Who uses it besides its owner, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shares: Vec<Share>,
+    /// Further passwords, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub app_passwords: BTreeMap<String, Credential>,
+    /// How it may be used with a password, sorted; in every way if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub protocols: Vec<Protocol>,
+    /// How much it may send, where that is not the system's.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub limits: MailboxLimits,
+    /// Since when it may not send, in seconds of Unix time: it sent in bulk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sending_suspended: Option<i64>,
+    /// The last suspension that was lifted, by its time. What was counted before counts no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sending_resumed: Option<i64>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl MailboxEntry {
+    /// Whether it may be used over `protocol`.
+    #[must_use]
+    pub fn allows(&self, protocol: Protocol) -> bool {
+        self.protocols.is_empty() || self.protocols.contains(&protocol)
+    }
+
+    /// Its passwords, the main one first, with the names of the others.
+    pub fn credentials(&self) -> impl Iterator<Item = (Option<&str>, &Credential)> {
+        let apps = self.app_passwords.iter().map(|(name, credential)| (Some(name.as_str()), credential));
+        self.credential.iter().map(|credential| (None, credential)).chain(apps)
+    }
 }
 
 /// Where a mailbox's mail goes.
@@ -179,6 +220,16 @@ pub struct Credential {
     pub hash: String,
     /// Names the version of the Secret the hash was made from, so that it need not be made again after a restart.
     pub source: String,
+}
+
+impl Credential {
+    /// Tells it from others, in 16 hexadecimal digits, and says nothing about the password.
+    #[must_use]
+    pub fn tag(&self) -> String {
+        let digest = digest::digest(&digest::SHA256, self.hash.as_bytes());
+        let bytes = digest.as_ref().iter().take(8);
+        bytes.fold(String::with_capacity(16), |text, byte| text + &format!("{byte:02x}"))
+    }
 }
 
 impl std::fmt::Debug for Credential {

@@ -13,6 +13,7 @@ pub mod imap;
 pub mod lmtp;
 pub mod managesieve;
 pub mod milter;
+pub mod policy;
 pub mod reply;
 pub mod sasl;
 pub mod saslauthd;

@@ -11,6 +11,7 @@ pub(crate) const JOURNAL: bool = true;
 mod imap;
 mod life;
 mod s3;
+mod sending;
 mod sieve;
 mod smtp;
 mod world;

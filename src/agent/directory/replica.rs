@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::state::{Directory, Held, Offer, Slot, State, compact};
 use crate::{
     agent::token::TokenKey,
-    api::MemberRight,
+    api::{MemberRight, SystemLimits},
     directory::{Index, MailboxEntry, Retired, Shard, without_detail},
     names::SystemName,
 };
@@ -135,6 +135,23 @@ impl Replica {
             directory.index.value.domains.binary_search_by(|it| it.as_str().cmp(domain)).is_ok()
         };
         self.read(|directory| Some(has(directory))).unwrap_or(false)
+    }
+
+    /// How much the mailbox may send.
+    #[must_use]
+    pub fn limits(&self, found: &Found) -> SystemLimits {
+        let system = self.read(|directory| Some(directory.index.value.limits)).unwrap_or_default();
+        let own = found.entry.limits;
+        SystemLimits {
+            messages_per_hour: own.messages_per_hour.unwrap_or(system.messages_per_hour),
+            recipients_per_message: own.recipients_per_message.unwrap_or(system.recipients_per_message),
+        }
+    }
+
+    /// Messages that the mailboxes of `domain` may send within an hour, if that is limited.
+    #[must_use]
+    pub fn domain_limit(&self, domain: &str) -> Option<u32> {
+        self.read(|directory| directory.index.value.domain_limits.get(domain).copied())
     }
 
     /// The key of tokens, once the directory is loaded.

@@ -33,6 +33,16 @@ pub(crate) fn fill(replica: &Replica) {
 
 /// The same entries under another issue number and with another password.
 pub(crate) fn offer(replica: &Replica, issued: u64, password: &[u8]) {
+    offer_with(replica, issued, password, |_| {});
+}
+
+/// The same, with something else about `an@x.vn`.
+pub(crate) fn offer_with(
+    replica: &Replica,
+    issued: u64,
+    password: &[u8],
+    change: impl FnOnce(&mut MailboxEntry),
+) {
     let hash = hash(password);
     let mailbox = |store, state, hash: Option<&String>| {
         let credential = hash.map(|hash| Credential { hash: hash.clone(), source: "s".into() });
@@ -44,11 +54,16 @@ pub(crate) fn offer(replica: &Replica, issued: u64, password: &[u8]) {
         ("binh@x.vn", mailbox(0, MailboxState::Suspended, Some(&hash))),
         ("chi@x.vn", mailbox(1, MailboxState::Active, None)),
     ];
-    let entries = entries.into_iter().map(|(address, entry)| (address.to_owned(), entry)).collect();
+    let mut entries: std::collections::BTreeMap<_, _> =
+        entries.into_iter().map(|(address, entry)| (address.to_owned(), entry)).collect();
+    if let Some(Entry::Mailbox(entry)) = entries.get_mut("an@x.vn") {
+        change(entry);
+    }
     assert_eq!(replica.offer_shard(1, 0, issued, Shard { entries, ..Shard::default() }), Offer::Taken);
 }
 
-fn hash(password: &[u8]) -> String {
+/// As the operator makes it, with one salt.
+pub(crate) fn hash(password: &[u8]) -> String {
     use argon2::password_hash::PasswordHasher;
     argon2::Argon2::default().hash_password_with_salt(password, b"salt of the tests").unwrap().to_string()
 }

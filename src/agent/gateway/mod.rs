@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!               ┌─ map, sasl ▶ sockets ─┐
-//!  Postfix ─────┼─ gate ─────▶ gate ────┼─▶ clamd          nginx ─ /auth ─▶ sockets::auth_http
+//!  Postfix ─────┼─ policy ───▶ sending ─┼─▶ Valkey
+//!               ├─ gate ─────▶ gate ────┼─▶ clamd          nginx ─ /auth ─▶ sockets::auth_http
 //!               └─ lmtp ─────▶ router ──┴─▶ stores         directory ─▶ domains ─▶ file, reload
 //! ```
 //!
@@ -40,6 +41,7 @@ use self::{
 use super::{
     directory::Replica,
     logins::Logins,
+    sending::Sending,
     settings::GatewaySettings,
     sockets::{auth_http::AuthHttp, listener, passwords::Passwords, sasl, socketmap},
 };
@@ -131,6 +133,8 @@ async fn start(
     }
     router.register(&mut registry);
     let run = &settings.run_dir;
+    let sending = Sending::new(replica.clone(), &settings.cache_address);
+    sending.register(&mut registry);
     let map = socketmap::serve(&run.join("map"), replica.clone(), &mut registry, stop.clone());
     let own = Secret::new(store_login::password(&token));
     let sasl = sasl::serve(&run.join("sasl"), passwords, own, stop.clone());
@@ -143,13 +147,15 @@ async fn start(
         segments = opened.routes;
         parts.spawn(opened.work);
     }
+    let policy = sending.clone().serve(&run.join("policy"), stop.clone());
+    parts.spawn(policy.map_err(|error| Error::Listen("policy".into(), error))?);
     parts.spawn(gate.run(unix(settings, "gate")?, stop.clone()));
     parts.spawn(router.run(unix(settings, "lmtp")?, stop.clone()));
     let address = settings.auth_address;
     parts.spawn(serve_auth(tcp(address).await?, auth.routes(), stop.clone()));
     parts.spawn(sieve.run(tcp(settings.sieve_address).await?, stop.clone()));
-    let (address, extra) =
-        (settings.common.http_address, status(replica, observed).merge(logins.routes()).merge(segments));
+    let extra = status(replica, observed, sending).merge(logins.routes()).merge(segments);
+    let address = settings.common.http_address;
     let server = http::serve(tcp(address).await?, readiness.clone(), registry, extra, stop.clone());
     parts.spawn(async move { logged(server.await) });
     let domains = domains::run(replica.clone(), run.clone(), readiness);
@@ -171,11 +177,12 @@ fn gate(settings: &GatewaySettings, token: &str, replica: &Replica) -> Gate {
     Gate::new(policy, token, replica.clone(), (&settings.clamd_host, ports::ANTIVIRUS))
 }
 
-/// What the operator asks: from which Secrets of the directory, and which issue of them, daemons are answered.
-fn status(replica: &Replica, journal: Option<Journal>) -> Routes {
+/// What the operator asks: from which Secrets of the directory, and which issue of them, daemons are answered; who sends in
+/// bulk; and how the journal is, if there is one.
+fn status(replica: &Replica, journal: Option<Journal>, sending: Sending) -> Routes {
     let replica = replica.clone();
     let answer = async move || {
-        let mut answer = json!({ "directory": replica.issued() });
+        let mut answer = json!({ "directory": replica.issued(), "bulk": sending.bulk() });
         if let Some(journal) = &journal {
             answer["journal"] = json!(journal.report());
         }

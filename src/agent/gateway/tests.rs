@@ -36,6 +36,7 @@ fn settings(folder: &Path) -> GatewaySettings {
         },
         store_host_pattern: "store-{shard}.invalid".into(),
         clamd_host: "clamd.invalid".into(),
+        cache_address: "cache.invalid:6379".into(),
         antivirus_on_failure: OnFailure::Defer,
         antivirus_on_detection: OnDetection::Reject,
         token_file: folder.join("token"),
@@ -91,7 +92,7 @@ async fn the_agent_serves_every_socket_tells_its_state_and_ends_when_asked() {
     assert_eq!(ask(map, "15:mailbox an@x.vn,", 14).await, "10:OK an@x.vn,");
     let lmtp = UnixStream::connect(run_dir.join("lmtp")).await.unwrap();
     assert!(ask(lmtp, "", 3).await.starts_with("220 mail.x.vn"));
-    for name in ["map", "sasl", "gate", "lmtp"] {
+    for name in ["map", "sasl", "policy", "gate", "lmtp"] {
         assert_eq!(fs::metadata(run_dir.join(name)).unwrap().permissions().mode() & 0o777, 0o666);
     }
     let sieve = TcpStream::connect(sieve_address).await.unwrap();
@@ -101,7 +102,7 @@ async fn the_agent_serves_every_socket_tells_its_state_and_ends_when_asked() {
         "{said}"
     );
     let status = http(address, "/status").await.unwrap();
-    assert!(status.ends_with(r#"{"directory":{"s-directory":1,"s-directory-1-0":1}}"#), "{status}");
+    assert!(status.ends_with(r#"{"bulk":{},"directory":{"s-directory":1,"s-directory-1-0":1}}"#), "{status}");
     let logins = http(address, "/logins?since=0").await.unwrap();
     assert!(logins.contains(r#""next":0,"more":false,"logins":[]}"#), "{logins}");
     let metrics = http(address, "/metrics").await.unwrap();

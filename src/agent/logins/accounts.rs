@@ -25,9 +25,9 @@ pub struct Account {
     /// The last log-in by protocol.
     #[serde(flatten)]
     pub protocols: BTreeMap<Protocol, u32>,
-    /// The last log-in by app password.
+    /// The last log-in by app password and protocol.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub apps: BTreeMap<String, u32>,
+    pub apps: BTreeMap<String, BTreeMap<Protocol, u32>>,
 }
 
 impl Account {
@@ -111,11 +111,9 @@ impl Accounts {
             self.dirty |= renew(&mut kept.sources, source, now);
         }
         let mut changed = renew_time(kept.account.protocols.entry(protocol).or_default(), now);
-        let apps = &mut kept.account.apps;
-        if let Some(app) = app
-            && (apps.len() < APPS || apps.contains_key(app))
-        {
-            changed |= renew_time(apps.entry(app.to_owned()).or_default(), now);
+        if let Some(app) = app {
+            let times = place(&mut kept.account.apps, app);
+            changed |= renew_time(times.entry(protocol).or_default(), now);
         }
         if changed {
             self.dirty = true;
@@ -166,6 +164,19 @@ impl Accounts {
     }
 }
 
+/// The times of an app password; where there are too many, those of the one that was not used for longest go.
+fn place<'a>(
+    apps: &'a mut BTreeMap<String, BTreeMap<Protocol, u32>>,
+    app: &str,
+) -> &'a mut BTreeMap<Protocol, u32> {
+    if apps.len() >= APPS && !apps.contains_key(app) {
+        let last = |times: &BTreeMap<Protocol, u32>| times.values().max().copied();
+        let oldest = apps.iter().min_by_key(|(_, times)| last(times)).map(|(name, _)| name.clone());
+        oldest.and_then(|oldest| apps.remove(&oldest));
+    }
+    apps.entry(app.to_owned()).or_default()
+}
+
 fn renew_time(last: &mut u32, now: u32) -> bool {
     let renew = now.saturating_sub(*last) >= GRAIN;
     if renew {
@@ -209,7 +220,10 @@ mod tests {
             (account.last(Protocol::Imap), account.last(Protocol::Submission)),
             (Some(1000), Some(1010))
         );
-        assert_eq!((account.last(Protocol::Pop3), account.apps["phone"]), (None, 1010));
+        assert_eq!(
+            (account.last(Protocol::Pop3), account.apps["phone"][&Protocol::Submission]),
+            (None, 1010)
+        );
         let end = accounts.since(second.next, 3);
         assert_eq!((end.logins.len(), end.next, end.more), (0, second.next, false));
         accounts.retain(|address| address != "u4@x.vn");
@@ -225,6 +239,16 @@ mod tests {
         assert_eq!(accounts.since(0, 9).next, 1);
         accounts.record("an@x.vn", Protocol::Imap, None, Some(1), 1060);
         assert_eq!(accounts.since(1, 9).next, 2);
+    }
+
+    #[test]
+    fn the_app_password_unused_for_longest_is_forgotten_for_a_new_one() {
+        let mut accounts = Accounts::new([]);
+        for n in 0..=u32::try_from(APPS).unwrap() {
+            accounts.record("an@x.vn", Protocol::Imap, Some(&format!("app{n}")), None, 1000 + n * GRAIN);
+        }
+        let apps = &accounts.since(0, 1).logins[0].account.apps;
+        assert!(apps.len() == APPS && !apps.contains_key("app0") && apps.contains_key("app1"));
     }
 
     #[test]

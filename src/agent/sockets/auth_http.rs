@@ -18,7 +18,7 @@ use axum::{
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::passwords::{Passwords, Service, Verdict};
+use super::passwords::{Admission, Passwords, Service, Verdict};
 use crate::{
     agent::{directory::Replica, gateway::router::Stores},
     names::ports,
@@ -61,8 +61,8 @@ impl AuthHttp {
         }
         let verdict =
             self.passwords.check(service, &request.user, &request.password, request.client_ip).await;
-        let found = match verdict {
-            Verdict::Allowed(found) => found,
+        let Admission { found, tag, .. } = match verdict {
+            Verdict::Allowed(admission) => admission,
             Verdict::Denied => return denied(request.protocol),
             Verdict::Locked | Verdict::Unavailable => return later(request.protocol),
         };
@@ -72,7 +72,7 @@ impl AuthHttp {
         };
         match self.stores.locate(found.entry.store, port).await {
             Ok(server) => {
-                let token = key.mint(&found.address, SystemTime::now());
+                let token = key.mint(&found.address, &tag, SystemTime::now());
                 Reply::Allow { server, user: found.address.into(), password: Secret::new(token) }
             }
             Err(error) => {
@@ -127,7 +127,10 @@ fn later(protocol: Protocol) -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::{directory::testing, logins::Logins};
+    use crate::{
+        agent::{directory::testing, logins::Logins},
+        directory::Credential,
+    };
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     /// What nginx reads; the password as nginx escapes it.
@@ -163,8 +166,10 @@ mod tests {
             assert!(answer.contains(&format!("\r\n{line}\r\n")), "{line} in {answer}");
         }
         let token = answer.split("auth-pass: ").nth(1).unwrap().split("\r\n").next().unwrap();
-        let token = token.replace("t1.", "T1.");
-        assert!(replica.token_key().unwrap().verify("an@x.vn", token.as_bytes(), SystemTime::now()));
+        let token = token.replace("t2.", "T2.");
+        let tag = replica.token_key().unwrap().verify("an@x.vn", token.as_bytes(), SystemTime::now());
+        let entry = replica.find("an@x.vn").unwrap().entry;
+        assert_eq!(tag, entry.credential.as_ref().map(Credential::tag));
         let pop3 = "Auth-Protocol: pop3\r\nAuth-SSL: on";
         let answer = ask(replica, "127.0.0.{shard}", "an@x.vn", RIGHT, pop3).await;
         assert!(answer.contains("auth-port: 1110"), "{answer}");

@@ -145,7 +145,7 @@ async fn judge(
 ) -> Option<Reply> {
     let verdict = timeout(DEADLINE, passwords.check(Service::Smtp, login, password, from)).await;
     match verdict.unwrap_or(Verdict::Unavailable) {
-        Verdict::Allowed(found) => Some(Reply::Ok(id, found.address)),
+        Verdict::Allowed(admission) => Some(Reply::Ok(id, admission.found.address)),
         Verdict::Denied => {
             sleep(DELAY).await;
             Some(Reply::Fail(id))

@@ -20,6 +20,7 @@ use tokio_util::codec::Framed;
 use super::{
     password::{ADMIN, AdminPassword},
     provision::{Failure, Need, Provisioner},
+    sessions::Opened,
 };
 use crate::{
     agent::{
@@ -45,6 +46,8 @@ pub struct Authority {
     pub password: AdminPassword,
     /// Makes sure that who logs in has a mailbox.
     pub provisioner: Provisioner,
+    /// What sessions are opened with.
+    pub opened: Opened,
 }
 
 /// Makes the socket, in place of one that an earlier process left.
@@ -71,8 +74,9 @@ pub async fn run(listener: UnixListener, authority: Authority) {
 impl Authority {
     async fn serve(&self, stream: UnixStream) {
         let mut framed = Framed::new(stream, Codec);
+        let pid = framed.get_ref().peer_cred().ok().and_then(|peer| peer.pid());
         let Ok(Some(Ok(request))) = timeout(READ_WITHIN, framed.next()).await else { return };
-        match self.answer(&request).await {
+        match self.answer(&request, pid).await {
             // Cyrus may be gone by now.
             Some(reply) => drop(framed.send(reply).await),
             None => {
@@ -81,8 +85,8 @@ impl Authority {
         }
     }
 
-    /// None if it cannot be told now.
-    async fn answer(&self, request: &Request) -> Option<Reply> {
+    /// None if it cannot be told now. `pid` is the process of Cyrus that asks.
+    async fn answer(&self, request: &Request, pid: Option<i32>) -> Option<Reply> {
         let login = request.address();
         if login == ADMIN {
             return Some(yes(self.password.is(request.password.expose())));
@@ -94,14 +98,21 @@ impl Authority {
         // The gateway names the mailbox itself, whatever alias the user typed.
         let own = |found: &Found| found.address == login;
         let Some(found) = self.replica.find(&login).filter(own) else { return Some(Reply::No) };
-        let right = found.entry.store == self.shard
-            && found.entry.state == MailboxState::Active
-            && key.verify(&login, request.password.expose(), SystemTime::now());
-        if !right {
-            return Some(Reply::No);
-        }
+        let tag = key.verify(&login, request.password.expose(), SystemTime::now()).filter(|tag| {
+            // It may have been changed since the gateway saw it.
+            let mut known = found.entry.credentials().map(|(_, credential)| credential.tag());
+            found.entry.store == self.shard
+                && found.entry.state == MailboxState::Active
+                && known.any(|known| known == *tag)
+        });
+        let Some(tag) = tag else { return Some(Reply::No) };
         match self.provisioner.ensure(&login, Need::Folders).await {
-            Ok(()) => Some(Reply::Ok),
+            Ok(()) => {
+                if let Some(pid) = pid {
+                    self.opened.note(pid, &login, &tag);
+                }
+                Some(Reply::Ok)
+            }
             Err(Failure::NotHere) => Some(Reply::No),
             Err(failure) => {
                 tracing::warn!(login, %failure, "who logs in has no mailbox yet");
@@ -119,23 +130,24 @@ fn yes(right: bool) -> Reply {
 mod tests {
     use super::*;
     use crate::{
-        agent::store::testing::{directory, token_key},
+        agent::store::testing::{credential, directory, token_key},
         wire::secret::Secret,
     };
 
     fn authority(replica: Replica) -> Authority {
         let provisioner = Provisioner::that_found(replica.clone(), &["an@x.vn"]);
-        Authority { replica, shard: 0, password: AdminPassword::random().unwrap(), provisioner }
+        let password = AdminPassword::random().unwrap();
+        Authority { replica, shard: 0, password, provisioner, opened: Opened::default() }
     }
 
     async fn ask(authority: &Authority, login: &str, password: &[u8]) -> Option<Reply> {
         let (login, password) = (login.to_owned().into(), Secret::new(password.to_vec()));
         let request = Request { login, password, service: "imap".into(), realm: "".into() };
-        authority.answer(&request).await
+        authority.answer(&request, Some(7)).await
     }
 
     fn token(login: &str) -> Vec<u8> {
-        token_key().mint(login, SystemTime::now()).into_bytes()
+        token_key().mint(login, &credential().tag(), SystemTime::now()).into_bytes()
     }
 
     #[tokio::test]
@@ -147,6 +159,7 @@ mod tests {
         for (login, password) in [
             ("an@x.vn", token("binh@x.vn")),
             ("an@x.vn", b"password".to_vec()),
+            ("an@x.vn", token_key().mint("an@x.vn", "a former password's", SystemTime::now()).into_bytes()),
             ("suspended@x.vn", token("suspended@x.vn")),
             ("elsewhere@x.vn", token("elsewhere@x.vn")),
             ("alias@x.vn", token("alias@x.vn")),

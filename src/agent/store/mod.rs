@@ -39,6 +39,7 @@ use self::{
     password::AdminPassword,
     probe::{CYRUS, DIRECTORY, Services},
     provision::{Access, Provisioner},
+    sessions::Opened,
 };
 use super::{directory::Replica, settings::StoreSettings};
 use crate::{
@@ -93,11 +94,13 @@ pub async fn run(
     let access = Access { address: services.imap, password: password.clone() };
     let (shut_out, to_end) = mpsc::unbounded_channel();
     let provisioner = Provisioner::new(replica.clone(), settings.shard, access, metrics.clone(), shut_out);
+    let opened = Opened::default();
     let authority = Authority {
         replica: replica.clone(),
         shard: settings.shard,
         password,
         provisioner: provisioner.clone(),
+        opened: opened.clone(),
     };
     let readiness = Readiness::starting(&[CYRUS, DIRECTORY]);
     let mut all = registry();
@@ -117,7 +120,7 @@ pub async fn run(
     parts.spawn(named("probe", forever(probe::run(services, replica.clone(), readiness))));
     parts.spawn(named(
         "sessions",
-        forever(sessions::run(replica.clone(), settings.shard, metrics.clone(), to_end)),
+        forever(sessions::run(replica.clone(), settings.shard, opened, metrics.clone(), to_end)),
     ));
     parts.spawn(named("provision", forever(provisioner.clone().run(starts.subscribe()))));
 

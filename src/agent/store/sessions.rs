@@ -1,11 +1,17 @@
-//! Ends the sessions of those who may not be in any more: their mailbox was suspended, retired, deleted or renamed, or
-//! its password was changed, as when somebody else takes over the mailbox of a unit.
+//! Ends the sessions of those who may not be in any more: their mailbox was suspended, retired, deleted or renamed, the
+//! password that they came with was changed or taken away, or the mailbox is not to be used in this way any more.
 //!
 //! Cyrus' list of its processes comes in (`proc_path` of `imapd.conf`: one file for each, named by its id), a signal to
 //! some of them goes out. A session that began rightly is compared with the directory at every change of it; one that is
 //! being opened meanwhile is found a second later. Nobody else's session is touched.
 
-use std::{collections::HashMap, fs, io, path::Path, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fs, io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
@@ -14,7 +20,11 @@ use tokio::{
 };
 
 use super::{metrics::Metrics, password::ADMIN};
-use crate::{agent::directory::Replica, api::MailboxState};
+use crate::{
+    agent::directory::Replica,
+    api::{MailboxState, Protocol},
+    directory::MailboxEntry,
+};
 
 /// Where Cyrus lists its processes.
 pub const PROCESSES: &str = "/run/cyrus/proc";
@@ -30,6 +40,48 @@ const SERVED_BY: [&str; 4] = ["imapd", "pop3d", "timsieved", "httpd"];
 struct Session {
     pid: i32,
     user: String,
+    /// By which it may be forbidden; none for what is always allowed.
+    protocol: Option<Protocol>,
+}
+
+/// A process of Cyrus is not listed as somebody's session for so long after its log-in, at most.
+const UNLISTED: Duration = Duration::from_mins(1);
+
+/// With which password each session was opened, by the process that serves it. Clones share it.
+#[derive(Clone, Default)]
+pub struct Opened(Arc<Mutex<HashMap<i32, Opening>>>);
+
+struct Opening {
+    user: String,
+    tag: String,
+    at: Instant,
+}
+
+impl Opened {
+    /// The process `pid` serves `user` from now on, who showed the password of this tag.
+    pub fn note(&self, pid: i32, user: &str, tag: &str) {
+        let opening = Opening { user: user.to_owned(), tag: tag.to_owned(), at: Instant::now() };
+        self.lock().insert(pid, opening);
+    }
+
+    /// Whether the password that the session was opened with is still one of the mailbox's, as far as it is known.
+    fn is_current(&self, session: &Session, entry: &MailboxEntry) -> bool {
+        let opened = self.lock();
+        let Some(opening) = opened.get(&session.pid).filter(|opening| opening.user == session.user) else {
+            return true;
+        };
+        entry.credentials().any(|(_, credential)| credential.tag() == opening.tag)
+    }
+
+    /// Forgets the sessions that are over.
+    fn keep(&self, sessions: &[Session]) {
+        let pids: HashSet<_> = sessions.iter().map(|session| session.pid).collect();
+        self.lock().retain(|pid, opening| pids.contains(pid) || opening.at.elapsed() < UNLISTED);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<i32, Opening>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Looks at sessions until it is dropped. Those of the users in `shut_out` end, whatever the directory says: they have a
@@ -37,13 +89,14 @@ struct Session {
 pub async fn run(
     replica: Replica,
     shard: u32,
+    opened: Opened,
     metrics: Metrics,
     mut shut_out: mpsc::UnboundedReceiver<String>,
 ) {
     let mut changed = replica.changed();
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut watch = Watch { replica, shard, owners: HashMap::new() };
+    let mut watch = Watch { replica, shard, opened, owners: HashMap::new() };
     loop {
         let again = tokio::select! {
             _ = ticks.tick() => false,
@@ -62,9 +115,6 @@ pub async fn run(
     }
 }
 
-/// The owner's uid, and the hash of the password.
-type Opened = (String, Option<String>);
-
 /// Ends the sessions of a user.
 fn end_all(user: &str, metrics: &Metrics) {
     let theirs = sessions(Path::new(PROCESSES)).unwrap_or_default();
@@ -78,14 +128,16 @@ fn end_all(user: &str, metrics: &Metrics) {
 struct Watch {
     replica: Replica,
     shard: u32,
-    /// Whose mail each session was opened for, and with what password.
-    owners: HashMap<(i32, String), Opened>,
+    opened: Opened,
+    /// Whose mail each session was opened for.
+    owners: HashMap<(i32, String), String>,
 }
 
 impl Watch {
     fn look(&mut self, metrics: &Metrics) {
         match sessions(Path::new(PROCESSES)) {
             Ok(sessions) => {
+                self.opened.keep(&sessions);
                 for session in self.unwelcome(&sessions) {
                     if end(&session) {
                         metrics.sessions_ended.inc();
@@ -110,16 +162,18 @@ impl Watch {
         for session in sessions.iter().filter(|session| session.user != ADMIN) {
             let found = self.replica.find(&session.user).filter(|found| found.address == session.user);
             let entry = found.map(|found| found.entry).filter(|entry| {
-                entry.store == self.shard && entry.state == MailboxState::Active && entry.refusal.is_none()
+                entry.store == self.shard
+                    && entry.state == MailboxState::Active
+                    && entry.refusal.is_none()
+                    && session.protocol.is_none_or(|protocol| entry.allows(protocol))
+                    && self.opened.is_current(session, entry)
             });
             let key = (session.pid, session.user.clone());
             let began = self.owners.remove(&key);
-            let now = entry.map(|entry| {
-                let hash = entry.credential.as_ref().map(|credential| credential.hash.clone());
-                (entry.uid.clone(), hash)
-            });
-            match now {
-                Some(now) if began.is_none_or(|began| began == now) => drop(owners.insert(key, now)),
+            match entry {
+                Some(entry) if began.as_ref().is_none_or(|owner| *owner == entry.uid) => {
+                    owners.insert(key, entry.uid.clone());
+                }
                 _ => to_end.push(session.clone()),
             }
         }
@@ -138,10 +192,21 @@ fn sessions(folder: &Path) -> io::Result<Vec<Session>> {
         let (Some(pid), Ok(line)) = (pid, fs::read_to_string(file.path())) else { continue };
         let user = line.split('\t').nth(2).unwrap_or_default().trim_end();
         if pid > 1 && user.contains('@') {
-            sessions.push(Session { pid, user: user.to_owned() });
+            let protocol = protocol(line.split('\t').next().unwrap_or_default());
+            sessions.push(Session { pid, user: user.to_owned(), protocol });
         }
     }
     Ok(sessions)
+}
+
+/// Of the name of a service in `cyrus.conf`.
+fn protocol(service: &str) -> Option<Protocol> {
+    match service.trim_end_matches('s') {
+        "imap" => Some(Protocol::Imap),
+        "pop3" => Some(Protocol::Pop3),
+        "sieve" => Some(Protocol::ManageSieve),
+        _ => None,
+    }
 }
 
 /// Asks the process to end; it does so at once, and its client sees the connection closed. Whether it was asked: a list
@@ -155,14 +220,14 @@ fn end(session: &Session) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::store::testing::directory;
+    use crate::agent::store::testing::{credential, directory};
 
     fn of(pid: i32, user: &str) -> Session {
-        Session { pid, user: user.into() }
+        Session { pid, user: user.into(), protocol: Some(Protocol::Imap) }
     }
 
     fn watch() -> Watch {
-        Watch { replica: directory(), shard: 0, owners: HashMap::new() }
+        Watch { replica: directory(), shard: 0, opened: Opened::default(), owners: HashMap::new() }
     }
 
     #[test]
@@ -177,7 +242,7 @@ mod tests {
         ];
         assert_eq!(watch().unwelcome(&sessions), sessions[1..5]);
         let empty = Replica::new(crate::names::SystemName::new("n", "s"));
-        let mut unloaded = Watch { replica: empty, shard: 0, owners: HashMap::new() };
+        let mut unloaded = Watch { replica: empty, ..watch() };
         assert_eq!(unloaded.unwelcome(&sessions), []);
     }
 
@@ -186,12 +251,22 @@ mod tests {
         let mut watch = watch();
         let sessions = [of(2, "an@x.vn"), of(3, "binh@x.vn")];
         assert_eq!(watch.unwelcome(&sessions), []);
-        let an = (2, "an@x.vn".to_owned());
-        for before in [("somebody before".into(), None), ("an".into(), Some("another password's".into()))] {
-            watch.owners.insert(an.clone(), before);
-            assert_eq!(watch.unwelcome(&sessions), sessions[..1]);
-        }
+        watch.owners.insert((2, "an@x.vn".into()), "somebody before".into());
+        assert_eq!(watch.unwelcome(&sessions), sessions[..1]);
         assert_eq!(watch.unwelcome(&sessions), [], "a new session has this number");
+    }
+
+    #[test]
+    fn a_session_ends_with_the_password_that_opened_it() {
+        let mut watch = watch();
+        let sessions = [of(2, "an@x.vn"), of(3, "an@x.vn"), of(4, "an@x.vn")];
+        watch.opened.note(2, "an@x.vn", &credential().tag());
+        watch.opened.note(3, "an@x.vn", "a password that is gone");
+        // The process served somebody else before.
+        watch.opened.note(4, "binh@x.vn", "another one");
+        assert_eq!(watch.unwelcome(&sessions), sessions[1..2]);
+        watch.opened.keep(&sessions[..1]);
+        assert_eq!(watch.opened.lock().len(), 3, "a log-in is not a session at once");
     }
 
     #[test]
@@ -209,7 +284,8 @@ mod tests {
         }
         let mut sessions = sessions(folder.path()).unwrap();
         sessions.sort_by_key(|session| session.pid);
-        assert_eq!(sessions, [of(12, "an@x.vn"), of(15, "binh@x.vn")]);
+        let pop3 = Session { protocol: Some(Protocol::Pop3), ..of(15, "binh@x.vn") };
+        assert_eq!(sessions, [of(12, "an@x.vn"), pop3]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::{
         token::TokenKey,
     },
     api::MailboxState,
-    directory::{Entry, Index, MailboxEntry, Shard},
+    directory::{Credential, Entry, Index, MailboxEntry, Shard},
     names::SystemName,
 };
 
@@ -15,8 +15,9 @@ const KEY: &str = "ababababababababababababababababababababababababababababababa
 /// `an`, `binh` and `suspended` live here, `elsewhere` in shard 1; `alias` leads to `an`.
 pub(super) fn directory() -> Replica {
     let mailbox = |(name, store, state): (&str, u32, MailboxState)| {
-        let entry =
-            MailboxEntry { uid: name.into(), store, state, quota: 1 << 30, ..MailboxEntry::default() };
+        let credential = Some(credential());
+        let (uid, quota) = (name.into(), 1 << 30);
+        let entry = MailboxEntry { uid, store, state, quota, credential, ..MailboxEntry::default() };
         (format!("{name}@x.vn"), Entry::Mailbox(entry))
     };
     let mailboxes = [
@@ -37,6 +38,11 @@ pub(super) fn directory() -> Replica {
     ];
     assert_eq!(offers, [Offer::Taken; 2]);
     replica
+}
+
+/// The main password of each.
+pub(super) fn credential() -> Credential {
+    Credential { hash: "h".into(), source: "s".into() }
 }
 
 /// The key of that directory's tokens.

@@ -78,6 +78,10 @@ pub struct MailSystemSpec {
     #[serde(default)]
     pub antivirus: Antivirus,
 
+    /// How much each mailbox may send.
+    #[serde(default)]
+    pub limits: super::SystemLimits,
+
     /// A copy of each accepted message in object storage, before it is accepted. Without it the loss of a disk loses mail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journal: Option<Journal>,

@@ -1,7 +1,7 @@
-//! Valkey, the spam filter's memory: `valkey.conf`.
+//! Valkey, the memory of the spam filter and of the limits of sending: `valkey.conf`.
 //!
 //! Precedence: this file only. What Rspamd learned is kept on disk, at most a second of it is lost; when memory is full
-//! what expires soonest goes first. Only Rspamd reaches the port (NetworkPolicy), so there is no password.
+//! what expires soonest goes first. Only Rspamd and the gateways reach the port (NetworkPolicy), so there is no password.
 
 use super::{Files, files};
 

@@ -68,6 +68,10 @@ fn agent(v: &Validated) -> Container {
             "CLAMD_HOST",
             format!("{}.{}.svc", v.name.component(Component::Antivirus), v.name.namespace),
         ),
+        pod::env(
+            "CACHE_ADDRESS",
+            format!("{}.{}.svc:{}", v.name.component(Component::Cache), v.name.namespace, ports::CACHE),
+        ),
         pod::env("ANTIVIRUS_ON_FAILURE", name(&v.antivirus.on_failure)),
         pod::env("ANTIVIRUS_ON_DETECTION", name(&v.antivirus.on_detection)),
     ];

@@ -3,6 +3,7 @@
 //! ```text
 //!  world ─▶ gateway ─▶ antispam ─▶ cache          agents (gateway, store, antispam) ─▶ API server
 //!              │  └──▶ antivirus ─▶ world (signatures)
+//!              ├─────▶ cache (counts of what is sent)
 //!              ├─────▶ store ─▶ gateway (mail that Sieve sends)
 //!              └─────▶ world (mail), object storage
 //! ```
@@ -46,6 +47,7 @@ pub fn policy(v: &Validated, component: Component) -> NetworkPolicy {
                 to(Component::Antispam, &[ports::ANTISPAM]),
                 to(Component::Antivirus, &[ports::ANTIVIRUS]),
                 to(Component::Store, &STORE_PORTS),
+                to(Component::Cache, &[ports::CACHE]),
                 egress(None, tcp(&API_SERVER)),
                 egress(None, tcp(&mail_ports(v))),
             ];
@@ -68,7 +70,10 @@ pub fn policy(v: &Validated, component: Component) -> NetworkPolicy {
             };
             (vec![from(Component::Gateway, &[ports::ANTIVIRUS])], out)
         }
-        Component::Cache => (vec![from(Component::Antispam, &[ports::CACHE])], Vec::new()),
+        Component::Cache => {
+            let by = [Component::Antispam, Component::Gateway];
+            (by.map(|by| from(by, &[ports::CACHE])).into(), Vec::new())
+        }
     };
     NetworkPolicy {
         metadata: pod::meta(v, v.name.component(component), Some(component)),

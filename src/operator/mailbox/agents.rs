@@ -98,6 +98,16 @@ pub struct Answer {
     /// How a gateway's journal is, if it has one.
     #[serde(default)]
     pub journal: Option<Report>,
+    /// Mailboxes that send in bulk, by address.
+    #[serde(default)]
+    pub bulk: BTreeMap<String, BulkAnswer>,
+}
+
+/// What a gateway says of a mailbox that sends in bulk.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct BulkAnswer {
+    /// The suspension that was last lifted, when it was seen; 0 for none.
+    pub resumed: i64,
 }
 
 /// What a store has.
@@ -153,6 +163,19 @@ impl Agents {
     pub fn to_ask(&self, wanted: impl Fn(&SystemName) -> bool) -> Vec<(Key, String)> {
         let asked = self.pods.iter().filter(|(_, pod)| pod.ready && wanted(&pod.system));
         asked.filter_map(|(key, pod)| Some((key.clone(), pod.ip.clone()?))).collect()
+    }
+
+    /// The gateways in service: pod and address.
+    #[must_use]
+    pub fn gateways(&self) -> Vec<(Key, String)> {
+        let gateways = self.pods.iter().filter(|(_, pod)| pod.ready && pod.beside == Beside::Gateway);
+        gateways.filter_map(|(key, pod)| Some((key.clone(), pod.ip.clone()?))).collect()
+    }
+
+    /// The system of a pod.
+    #[must_use]
+    pub fn system_of(&self, pod: &Key) -> Option<SystemName> {
+        self.pods.get(pod).map(|pod| pod.system.clone())
     }
 
     /// Notes answers; an agent that did not answer is taken to hold nothing.

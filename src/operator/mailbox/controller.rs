@@ -18,10 +18,10 @@ use super::{
     checking::Checks,
     credentials,
     fold::Listings,
-    index::{Ask, Changes, Index, Key, Print},
+    index::{Ask, Changes, Index, Key, Print, Which},
     load,
     outcome::Outcome,
-    password::{NewPassword, PasswordError, Prints},
+    password::{self, NewPassword, PasswordError, Prints},
     retired::Retirements,
     seen,
     statuses::{self, Statuses, Target},
@@ -63,6 +63,8 @@ pub(super) struct Controller {
     /// Look-ups in the DNS.
     pub checks: Checks,
     pub tasks: JoinSet<Outcome>,
+    /// When gateways are asked who sends in bulk; none while they are being asked.
+    pub bulk_due: Option<Instant>,
     /// Passwords under way.
     pub passwords: usize,
     started: Instant,
@@ -91,6 +93,7 @@ impl Controller {
             due_domains: HashMap::new(),
             checks: Checks::default(),
             tasks: JoinSet::new(),
+            bulk_due: Some(Instant::now()),
             passwords: 0,
             started: Instant::now(),
             hashing: Arc::new(Semaphore::new(HASHING)),
@@ -174,6 +177,7 @@ impl Controller {
         self.review_due_domains(now);
         self.check_due(now);
         self.poll_due(now);
+        self.ask_bulk(now);
         while let Some((target, word)) = self.statuses.next() {
             let (client, events) = (self.client.clone(), self.events.clone());
             self.tasks.spawn(async move {
@@ -202,7 +206,13 @@ impl Controller {
     fn wake(&self) -> Instant {
         let systems = self.systems.values().filter_map(|work| work.due(self.passwords));
         let domains = self.due_domains.values().copied();
-        let polls = self.waiting.due().into_iter().chain(self.checks.due()).chain(self.retirements.due);
+        let polls = self
+            .waiting
+            .due()
+            .into_iter()
+            .chain(self.checks.due())
+            .chain(self.retirements.due)
+            .chain(self.bulk_due);
         let hour = Instant::now() + Duration::from_hours(1);
         systems.chain(domains).chain(polls).fold(hour, Instant::min)
     }
@@ -231,27 +241,31 @@ impl Controller {
 
     fn ask(&mut self, ask: Ask) {
         self.passwords += 1;
-        let (client, places, key) = (self.client.clone(), self.asking.clone(), ask.mailbox.clone());
+        let (client, places) = (self.client.clone(), self.asking.clone());
+        let (key, which) = (ask.mailbox.clone(), ask.which.clone());
         self.tasks.spawn(async move {
             let place = places.acquire().await;
             let found = credentials::find(client, ask).await;
             drop(place);
-            Outcome::Found(key, found)
+            Outcome::Found(key, which, found)
         });
     }
 
     /// Hashes a password on a blocking thread. One that replaces another does not wait for those of new mailboxes.
-    pub fn hash(&mut self, key: Key, new: NewPassword, print: Option<Print>) {
+    pub fn hash(&mut self, key: &Key, which: &Which, new: NewPassword, print: Option<Print>) {
         self.passwords += 1;
-        let old = self.index.mailbox(&key).and_then(|mailbox| mailbox.password.credential.clone());
+        let mailbox = self.index.mailbox(key);
+        let salt = password::salt(mailbox.map_or("", |mailbox| &mailbox.fact.meta.uid));
+        let old = mailbox.and_then(|mailbox| mailbox.get(which)?.credential.clone());
+        let (key, which) = (key.clone(), which.clone());
         let places = if old.is_some() { self.rehashing.clone() } else { self.hashing.clone() };
         self.tasks.spawn(async move {
             let place = places.acquire().await;
             let source = new.source.clone();
-            let hashed = tokio::task::spawn_blocking(move || new.credential(old.as_ref())).await;
+            let hashed = tokio::task::spawn_blocking(move || new.credential(old.as_ref(), &salt)).await;
             drop(place);
             let hashed = hashed.unwrap_or_else(|error| Err(PasswordError::Hash(error.to_string())));
-            Outcome::Hashed(key, source, hashed.map(|credential| (credential, print)))
+            Outcome::Hashed(key, which, source, hashed.map(|credential| (credential, print)))
         });
     }
 

@@ -12,7 +12,7 @@ use kube::{
 
 use super::{
     cluster::{self, endless_tries, is_code, transient},
-    index::{Ask, LoginProblem},
+    index::{Ask, LoginProblem, Which},
     password,
     status::generated_secret,
 };
@@ -58,6 +58,11 @@ pub fn examine(secret: &Secret, ask: &Ask) -> Found {
             return Found::Stale;
         }
     }
+    if let Some(found) =
+        ask.secret.as_ref().filter(|_| ask.which != Which::Main).and_then(|_| foreign(secret, ask))
+    {
+        return found;
+    }
     let Some(value) = secret.data.as_ref().and_then(|data| data.get(key)) else {
         return Found::Problem(LoginProblem::KeyMissing);
     };
@@ -70,8 +75,20 @@ pub fn examine(secret: &Secret, ask: &Ask) -> Found {
     Found::Password {
         password: text.to_owned(),
         source: source(secret, key),
-        generated: ask.secret.is_none(),
+        generated: secret.labels().get(MANAGED_BY).map(String::as_str) == Some(MANAGER),
     }
+}
+
+/// A Secret that was generated for the app password of somebody else opens nothing: not a predecessor's, which is about to
+/// be collected, and not another mailbox's.
+fn foreign(secret: &Secret, ask: &Ask) -> Option<Found> {
+    let owners = secret.owner_references();
+    let generated = secret.labels().get(MANAGED_BY).map(String::as_str) == Some(MANAGER);
+    if !generated || owners.is_empty() || owners.iter().any(|owner| *owner.uid == *ask.uid) {
+        return None;
+    }
+    let former = owners.iter().any(|owner| *owner.name == *ask.mailbox.name);
+    Some(if former { Found::Stale } else { Found::Problem(LoginProblem::Conflict) })
 }
 
 /// Looks the Secret up, or generates it. Tries until the API server gives an answer.
@@ -80,10 +97,14 @@ pub async fn find(client: Client, ask: Ask) -> Found {
     let attempt = || async {
         match &ask.secret {
             Some(reference) => Ok(match api.get_opt(&reference.name).await? {
-                Some(secret) => examine(&secret, &ask),
+                Some(secret) => match examine(&secret, &ask) {
+                    Found::Stale if ask.make => generate(&api, &ask, &reference.name, &reference.key).await?,
+                    found => found,
+                },
+                None if ask.make => generate(&api, &ask, &reference.name, &reference.key).await?,
                 None => Found::Problem(LoginProblem::NotFound),
             }),
-            None => generate(&api, &ask).await,
+            None => generate(&api, &ask, &generated_secret(&ask.mailbox.name), PASSWORD).await,
         }
     };
     let found = attempt.retry(endless_tries()).when(transient).await;
@@ -94,16 +115,16 @@ pub async fn find(client: Client, ask: Ask) -> Found {
 }
 
 /// Creates the Secret if it is absent, else examines it; waits half a minute for a former one to be collected.
-async fn generate(api: &Api<Secret>, ask: &Ask) -> Result<Found, kube::Error> {
-    let name = generated_secret(&ask.mailbox.name);
+async fn generate(api: &Api<Secret>, ask: &Ask, name: &str, key: &str) -> Result<Found, kube::Error> {
+    let salt = password::salt(&ask.uid);
     let attempt = || async {
         let Ok(password) = password::generate() else { return Ok(Some(refused("no random bytes"))) };
-        let found = match api.create(&PostParams::default(), &generated(&name, ask, &password)).await {
-            Ok(secret) => match password::credential(&password, true, source(&secret, PASSWORD)) {
+        let found = match api.create(&PostParams::default(), &generated((name, key), ask, &password)).await {
+            Ok(secret) => match password::credential(&password, true, &salt, source(&secret, key)) {
                 Ok(credential) => Found::Generated(credential),
                 Err(error) => refused(&error.to_string()),
             },
-            Err(error) if is_code(&error, 409) => match api.get_opt(&name).await? {
+            Err(error) if is_code(&error, 409) => match api.get_opt(name).await? {
                 Some(secret) => examine(&secret, ask),
                 None => Found::Stale,
             },
@@ -128,8 +149,8 @@ fn source(secret: &Secret, key: &str) -> String {
     password::source(&secret.uid().unwrap_or_default(), &secret.resource_version().unwrap_or_default(), key)
 }
 
-fn generated(name: &str, ask: &Ask, password: &str) -> Secret {
-    let data = [("address", &*ask.address), (PASSWORD, password)];
+fn generated((name, key): (&str, &str), ask: &Ask, password: &str) -> Secret {
+    let data = [("address", &*ask.address), (key, password)];
     Secret {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
@@ -151,6 +172,8 @@ mod tests {
     fn ask(secret: Option<&str>) -> Ask {
         Ask {
             mailbox: ObjectName::new("n", "an").into(),
+            which: Which::Main,
+            make: false,
             uid: "u1".into(),
             address: "an@x.vn".into(),
             secret: secret.map(|key| SecretRef { name: "s".into(), key: key.into() }),
@@ -158,7 +181,7 @@ mod tests {
     }
 
     fn secret(password: &[u8]) -> Secret {
-        let mut secret = generated("an-credentials", &ask(None), "");
+        let mut secret = generated(("an-credentials", PASSWORD), &ask(None), "");
         secret.data = Some(BTreeMap::from([("password".to_owned(), ByteString(password.to_vec()))]));
         secret
     }
@@ -169,7 +192,11 @@ mod tests {
         else {
             panic!("no password");
         };
-        assert_eq!((password.as_str(), generated), ("abc", false));
+        assert_eq!((password.as_str(), generated), ("abc", true));
+        let mut given = secret(b"abc\n");
+        given.metadata.labels = None;
+        let found = examine(&given, &ask(Some("password")));
+        assert!(matches!(found, Found::Password { generated: false, .. }), "{found:?}");
     }
 
     #[test]
@@ -183,5 +210,21 @@ mod tests {
         assert_eq!(examine(&foreign, &ask(None)), Found::Problem(LoginProblem::Conflict));
         let former = Ask { uid: "u2".into(), ..ask(None) };
         assert_eq!(examine(&secret(b"x"), &former), Found::Stale);
+    }
+
+    #[test]
+    fn an_app_password_generated_for_somebody_else_opens_nothing() {
+        let app = |uid: &str, name: &str| Ask {
+            which: Which::App("phone".into()),
+            uid: uid.into(),
+            mailbox: ObjectName::new("n", name).into(),
+            ..ask(Some("password"))
+        };
+        assert!(matches!(examine(&secret(b"x"), &app("u1", "an")), Found::Password { .. }));
+        assert_eq!(examine(&secret(b"x"), &app("u2", "an")), Found::Stale);
+        assert_eq!(examine(&secret(b"x"), &app("u2", "binh")), Found::Problem(LoginProblem::Conflict));
+        let mut given = secret(b"x");
+        given.metadata.labels = None;
+        assert!(matches!(examine(&given, &app("u2", "binh")), Found::Password { .. }));
     }
 }

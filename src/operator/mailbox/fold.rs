@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{
     agents::AgentPod,
     controller::Controller,
-    index::{DomainFact, Key, MailboxFact, ObjectName, SystemFact},
+    index::{DomainFact, Key, MailboxFact, ObjectName, SystemFact, Which},
     seen::{Change, Listing, Seen},
     statuses::Target,
     unread::Unread,
@@ -31,8 +31,8 @@ pub(super) struct Listings {
     pub pods: Listing,
     pub parts: Listing,
     pub secrets_watched: bool,
-    /// Mailboxes whose Secret was among those listed since the listing began.
-    pub with_secret: HashSet<Key>,
+    /// Passwords whose Secret was among those listed since the listing began.
+    pub with_secret: HashSet<(Key, Which)>,
 }
 
 impl Listings {

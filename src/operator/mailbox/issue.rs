@@ -135,9 +135,9 @@ impl Issue {
             self.counted("role", role::apply(&self.client, &self.system, &self.uid, count).await)?;
             issued.role = Some(count);
         }
-        let domains = std::mem::take(&mut self.compiled.domains);
-        let holders = std::mem::take(&mut self.compiled.holders);
-        let index = Index { shards: count, domains, holders, token_key: issued.token_key.clone() };
+        let Compiled { domains, holders, limits, domain_limits, .. } = std::mem::take(&mut self.compiled);
+        let token_key = issued.token_key.clone();
+        let index = Index { shards: count, domains, holders, token_key, limits, domain_limits };
         let bytes = directory::encode_index(&index);
         let bytes = bytes.map_err(|error| IssueError::Format(self.system.clone(), error))?;
         self.write(vec![(self.system.directory(), bytes)], number, issued).await?;

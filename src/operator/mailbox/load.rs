@@ -87,7 +87,8 @@ fn read(system: &SystemName, secrets: &[Secret]) -> Loaded {
         entries.extend(shard.entries);
         retired.extend(shard.retired);
     }
-    loaded.existing = Some(Existing { shards: index.shards, entries, holders: index.holders, retired });
+    let (shards, holders, domain_limits) = (index.shards, index.holders, index.domain_limits);
+    loaded.existing = Some(Existing { shards, entries, holders, domain_limits, retired });
     loaded
 }
 

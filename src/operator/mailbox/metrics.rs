@@ -30,6 +30,8 @@ pub struct Metrics {
     pub unreadable: Gauge,
     /// Writes to the API.
     pub writes: Family<Write, Counter>,
+    /// Mailboxes suspended from sending.
+    pub bulk: Counter,
     /// RetiredMailboxes whose mail was deleted.
     pub purged: Counter,
     /// Times that the API server had an older directory than the agents.
@@ -49,6 +51,7 @@ impl Metrics {
             credentials: Gauge::default(),
             unreadable: Gauge::default(),
             writes: Family::default(),
+            bulk: Counter::default(),
             purged: Counter::default(),
             restored: Counter::default(),
             latency: Histogram::new([0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 15.0, 60.0]),
@@ -69,6 +72,11 @@ impl Metrics {
             "restored",
             "Times that the API server had an older directory than the agents",
             metrics.restored.clone(),
+        );
+        to.register(
+            "sending_suspensions",
+            "Mailboxes suspended from sending for bulk mail",
+            metrics.bulk.clone(),
         );
         to.register("latency_seconds", "From the first event to the issue", metrics.latency.clone());
         metrics

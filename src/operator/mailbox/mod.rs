@@ -11,6 +11,7 @@
 //! write. Nothing here renders configuration or touches workloads.
 
 mod agents;
+mod bulk;
 pub mod census;
 mod checking;
 mod cluster;

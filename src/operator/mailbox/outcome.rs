@@ -9,7 +9,7 @@ use super::{
     controller::{Controller, LATER},
     credentials::Found,
     dkim::{Keys, Wishes},
-    index::{Key, Login, LoginProblem, Print},
+    index::{Key, Login, LoginProblem, Mailbox, Print, Which},
     issue::{IssueError, Issued},
     load::Loaded,
     password::PasswordError,
@@ -22,9 +22,9 @@ pub(super) enum Outcome {
     /// The directory that the system, of this uid, had.
     Loaded(Arc<SystemName>, Box<str>, Result<Loaded, kube::Error>),
     /// What stands behind a password.
-    Found(Key, Found),
+    Found(Key, Which, Found),
     /// The password of this version of its Secret was hashed.
-    Hashed(Key, String, Result<(Credential, Option<Print>), PasswordError>),
+    Hashed(Key, Which, String, Result<(Credential, Option<Print>), PasswordError>),
     /// A directory was issued, for the system of this uid.
     Issued(Arc<SystemName>, Box<str>, Issued, Result<u64, IssueError>),
     /// The keys that these wishes led to.
@@ -33,6 +33,8 @@ pub(super) enum Outcome {
     Looked(Key, dns::Answers),
     /// What agents hold.
     Answers(Vec<(Key, Option<Answer>)>),
+    /// What gateways say of mailboxes that send in bulk.
+    Bulk(Vec<(Key, Option<Answer>)>),
     /// A status was written.
     Written(Target, Word, Written),
     /// An object is to be looked at again.
@@ -49,20 +51,20 @@ impl Controller {
     pub(super) fn take(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Loaded(name, uid, loaded) => self.loaded(name, &uid, loaded),
-            Outcome::Found(key, found) => {
+            Outcome::Found(key, which, found) => {
                 self.passwords = self.passwords.saturating_sub(1);
                 // A watch may have brought something newer meanwhile.
-                if self.index.is_asked(&key) {
-                    self.found(&key, found);
+                if self.index.is_asked(&key, &which) {
+                    self.found(&key, &which, found);
                 }
             }
-            Outcome::Hashed(key, source, hashed) => {
+            Outcome::Hashed(key, which, source, hashed) => {
                 self.passwords = self.passwords.saturating_sub(1);
                 match hashed {
-                    Ok((credential, print)) => self.index.login_hashed(&key, credential, print),
+                    Ok((credential, print)) => self.index.login_hashed(&key, &which, credential, print),
                     Err(error) => {
                         let problem = LoginProblem::Refused(error.to_string().into());
-                        self.index.login_failed(&key, &source, problem);
+                        self.index.login_failed(&key, &which, &source, problem);
                         self.again(Target::Mailbox(key));
                     }
                 }
@@ -75,6 +77,7 @@ impl Controller {
                 self.notice_restored();
                 self.confirm();
             }
+            Outcome::Bulk(answers) => self.bulk_seen(&answers),
             Outcome::Written(target, word, written) => self.written(&target, &word, written),
             Outcome::Again(target) => self.look_again(&target),
             Outcome::Reread(name, uid, number, loaded) => self.reread(&name, &uid, number, loaded),
@@ -156,11 +159,13 @@ impl Controller {
     fn look_again(&mut self, target: &Target) {
         match target {
             Target::Mailbox(key) => {
-                let refused = self.index.mailbox(key).is_some_and(|mailbox| {
-                    matches!(mailbox.password.login, Login::Problem(LoginProblem::Refused(_)) | Login::Asked)
-                });
-                if refused {
-                    self.index.login_unknown(key);
+                let refused =
+                    |login: &Login| matches!(login, Login::Problem(LoginProblem::Refused(_)) | Login::Asked);
+                let passwords = self.index.mailbox(key).into_iter().flat_map(Mailbox::passwords);
+                let passwords = passwords.filter(|(_, password)| refused(&password.login));
+                let passwords: Vec<_> = passwords.map(|(which, _)| which).collect();
+                for which in passwords {
+                    self.index.login_unknown(key, &which);
                 }
                 self.review_mailbox(key);
             }

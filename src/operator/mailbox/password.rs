@@ -40,14 +40,14 @@ impl NewPassword {
     ///
     /// # Errors
     /// See [`PasswordError`].
-    pub fn credential(self, old: Option<&Credential>) -> Result<Credential, PasswordError> {
+    pub fn credential(self, old: Option<&Credential>, salt: &Salt) -> Result<Credential, PasswordError> {
         if let Some(old) = old
             && let Ok(hash) = PasswordHash::new(&old.hash)
             && Argon2::default().verify_password(self.password.as_bytes(), &hash).is_ok()
         {
             return Ok(Credential { hash: old.hash.clone(), source: self.source });
         }
-        credential(&self.password, self.generated, self.source)
+        credential(&self.password, self.generated, salt, self.source)
     }
 }
 
@@ -89,16 +89,30 @@ pub fn generate() -> Result<String, PasswordError> {
 ///
 /// # Errors
 /// See [`PasswordError`].
-pub fn credential(password: &str, generated: bool, source: String) -> Result<Credential, PasswordError> {
+pub fn credential(
+    password: &str,
+    generated: bool,
+    salt: &Salt,
+    source: String,
+) -> Result<Credential, PasswordError> {
     let small = generated && looks_generated(password);
     let params = if small { Params::new(64, 1, 1, None) } else { Ok(Params::DEFAULT) };
     let params = params.map_err(|error| PasswordError::Hash(error.to_string()))?;
-    let mut salt = [0; 16];
-    rand::fill(&mut salt).map_err(|_| PasswordError::Random)?;
     let hash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_with_salt(password.as_bytes(), &salt)
+        .hash_password_with_salt(password.as_bytes(), salt)
         .map_err(|error| PasswordError::Hash(error.to_string()))?;
     Ok(Credential { hash: hash.to_string(), source })
+}
+
+/// What passwords of one mailbox are hashed with.
+pub type Salt = [u8; 16];
+
+/// The salt of the mailbox of this uid, which nobody else has. All of its passwords have the same, so that an agent holds
+/// one that somebody types against all of them at the cost of one hash.
+#[must_use]
+pub fn salt(uid: &str) -> Salt {
+    let digest = digest::digest(&digest::SHA256, format!("salt of the mailbox {uid}").as_bytes());
+    digest.as_ref().first_chunk().copied().unwrap_or_default()
 }
 
 /// Names a version of a Secret's key in 16 characters, so that a hash need not be made again for it.
@@ -124,7 +138,7 @@ mod tests {
     fn a_generated_password_is_strong_and_its_hash_is_quick() {
         let password = generate().unwrap();
         assert!(looks_generated(&password) && password != generate().unwrap());
-        let credential = credential(&password, true, "s".into()).unwrap();
+        let credential = credential(&password, true, &salt("u"), "s".into()).unwrap();
         assert!(credential.hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{}", credential.hash);
         assert!(verify(&credential.hash, &password));
         assert!(!verify(&credential.hash, "another"));
@@ -133,7 +147,7 @@ mod tests {
     #[test]
     fn a_password_that_people_chose_gets_a_slow_hash_even_in_our_secret() {
         for generated in [true, false] {
-            let credential = credential("Mật khẩu", generated, "s".into()).unwrap();
+            let credential = credential("Mật khẩu", generated, &salt("u"), "s".into()).unwrap();
             assert!(credential.hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", credential.hash);
             assert!(verify(&credential.hash, "Mật khẩu"));
         }
@@ -146,10 +160,12 @@ mod tests {
             generated: false,
             source: source.into(),
         };
-        let old = new("one", "1").credential(None).unwrap();
-        let same = new("one", "2").credential(Some(&old)).unwrap();
+        let old = new("one", "1").credential(None, &salt("u")).unwrap();
+        let same = new("one", "2").credential(Some(&old), &salt("u")).unwrap();
         assert_eq!((&*same.hash, &*same.source), (&*old.hash, "2"));
-        assert_ne!(new("two", "3").credential(Some(&old)).unwrap().hash, old.hash);
+        let other = new("one", "1").credential(None, &salt("v")).unwrap();
+        assert_ne!(other.hash, old.hash, "the same password of two mailboxes");
+        assert_ne!(new("two", "3").credential(Some(&old), &salt("u")).unwrap().hash, old.hash);
         let prints = Prints::default();
         assert_eq!(prints.of("one"), prints.of("one"));
         assert_ne!(prints.of("one"), prints.of("two"));

@@ -74,7 +74,8 @@ impl Controller {
         if published.digest == mailbox.fact.published.digest {
             return self.statuses.forget(&target);
         }
-        let trouble = if published.ready == Some(false) { status.conditions.clone() } else { Vec::new() };
+        let bad = status.conditions.iter().filter(|condition| condition.status == "False");
+        let trouble = bad.cloned().collect();
         let Ok(value) = value(&status) else { return };
         let word = Word { uid: mailbox.fact.meta.uid.to_string(), status: value, published, trouble };
         self.statuses.push(target, word);
@@ -174,6 +175,12 @@ pub(super) fn value(status: &MailboxStatus) -> serde_json::Result<serde_json::Va
         if gone {
             value[field] = serde_json::Value::Null;
         }
+    }
+    if status.app_passwords.is_empty() {
+        value["appPasswords"] = serde_json::Value::Null;
+    }
+    if status.sending_suspended.is_none() {
+        value["sendingSuspended"] = serde_json::Value::Null;
     }
     Ok(value)
 }

@@ -8,7 +8,7 @@ use kube::runtime::watcher::Event;
 use super::{
     controller::Controller,
     credentials::{self, Found},
-    index::{Ask, Key, LoginProblem, ObjectName},
+    index::{Key, LoginProblem, ObjectName, Which},
     password::NewPassword,
     seen::Change,
     statuses::Target,
@@ -32,53 +32,55 @@ impl Controller {
         if done {
             self.index.secrets_listed();
             let with_secret = std::mem::take(&mut self.listings.with_secret);
-            let without = self.index.mailboxes().map(|(key, _)| key);
-            let without: Vec<_> = without.filter(|key| !with_secret.contains(*key)).cloned().collect();
-            for key in without {
-                self.index.login_unlisted(&key);
+            let all = self
+                .index
+                .mailboxes()
+                .flat_map(|(key, mailbox)| mailbox.passwords().map(move |(which, _)| (key.clone(), which)));
+            let without: Vec<_> = all.filter(|password| !with_secret.contains(password)).collect();
+            for (key, which) in without {
+                self.index.login_unlisted(&key, &which);
             }
         }
     }
 
-    /// The Mailboxes that take their password from this Secret.
-    fn users(&self, secret: &ObjectName) -> Vec<Key> {
-        let mut users = self.index.users_of(secret).to_vec();
+    /// The passwords that come from this Secret.
+    fn users(&self, secret: &ObjectName) -> Vec<(Key, Which)> {
+        let named = self.index.users_of(secret).iter().flat_map(|key| {
+            let which = self.index.mailbox(key).map(|mailbox| mailbox.passwords_in(&secret.name));
+            which.into_iter().flatten().map(|which| (key.clone(), which))
+        });
+        let mut users: Vec<_> = named.collect();
         if let Some(name) = secret.name.strip_suffix(GENERATED) {
             let key = Arc::new(ObjectName::new(&secret.namespace, name));
             users.extend(
                 self.index
                     .mailbox(&key)
                     .filter(|it| it.fact.secret.is_none() && it.held.is_none())
-                    .map(|_| key),
+                    .map(|_| (key, Which::Main)),
             );
         }
         users
     }
 
     fn see_secret(&mut self, name: &ObjectName, secret: &Secret) {
-        for key in self.users(name) {
-            let Some(mailbox) = self.index.mailbox(&key) else { continue };
-            let ask = Ask {
-                mailbox: key.clone(),
-                uid: mailbox.fact.meta.uid.clone(),
-                address: mailbox.fact.address.clone(),
-                secret: mailbox.fact.secret.as_deref().cloned(),
-            };
+        for (key, which) in self.users(name) {
+            let Some(ask) = self.index.question(&key, &which) else { continue };
             let found = credentials::examine(secret, &ask);
             if found != Found::Stale {
-                self.listings.with_secret.insert(key.clone());
-                self.found(&key, found);
+                self.listings.with_secret.insert((key.clone(), which.clone()));
+                self.found(&key, &which, found);
             }
         }
     }
 
     fn lose_secret(&mut self, name: &ObjectName) {
-        for key in self.users(name) {
-            let given = self.index.mailbox(&key).is_some_and(|mailbox| mailbox.fact.secret.is_some());
+        for (key, which) in self.users(name) {
+            let given =
+                self.index.question(&key, &which).is_some_and(|ask| ask.secret.is_some() && !ask.make);
             if given {
-                self.index.login_problem(&key, LoginProblem::NotFound);
+                self.index.login_problem(&key, &which, LoginProblem::NotFound);
             } else {
-                self.index.login_unknown(&key);
+                self.index.login_unknown(&key, &which);
             }
         }
         let keys = self
@@ -91,22 +93,24 @@ impl Controller {
     }
 
     /// Acts on what stands behind a password.
-    pub(super) fn found(&mut self, key: &Key, found: Found) {
+    pub(super) fn found(&mut self, key: &Key, which: &Which, found: Found) {
         match found {
             // It is asked for again when the mailbox gets its address.
-            Found::Password { .. } if self.index.listed_in(key).is_none() => self.index.login_unknown(key),
+            Found::Password { .. } if self.index.listed_in(key).is_none() => {
+                self.index.login_unknown(key, which);
+            }
             Found::Password { password, source, generated } => {
                 let print = self.prints.of(&password);
-                if self.index.login_seen(key, &source, print) {
-                    self.hash(key.clone(), NewPassword { password, generated, source }, print);
+                if self.index.login_seen(key, which, &source, print) {
+                    self.hash(key, which, NewPassword { password, generated, source }, print);
                 }
             }
-            Found::Generated(credential) => self.index.login_hashed(key, credential, None),
+            Found::Generated(credential) => self.index.login_hashed(key, which, credential, None),
             Found::Problem(problem) => {
                 if matches!(problem, LoginProblem::Refused(_)) {
                     self.again(Target::Mailbox(key.clone()));
                 }
-                self.index.login_problem(key, problem);
+                self.index.login_problem(key, which, problem);
             }
             Found::Stale => self.again(Target::Mailbox(key.clone())),
         }

@@ -9,15 +9,17 @@ use k8s_openapi::{
 use super::agents::StoreFailure;
 use super::index::{
     Bound, Estate, Former, ForwardProblem, Hindrance, Key, Login, LoginProblem, Mailbox, MailboxFact,
-    MemberProblem, Obstacle, Problem, Verdict,
+    MemberProblem, Obstacle, Problem, Verdict, Which,
 };
 use crate::{
+    agent::sending::BULK,
     api::{
-        MailboxState, MailboxStatus,
+        AppPasswordState, AppPasswordStatus, MailboxState, MailboxStatus, SendingSuspended,
         mailbox::{BoundMember, FormerAddress},
     },
     conditions::{self, Finding},
     directory::Refusal,
+    names::RESUME_SENDING,
 };
 
 /// How far an object that is in order has come.
@@ -69,7 +71,15 @@ pub fn mailbox(
         shard: fact.shard,
         restored_from: fact.restored_from.as_deref().map(str::to_owned),
         credentials_secret: secret,
-        conditions: conditions::merge(&old, &[finding], Some(fact.meta.generation), now),
+        app_passwords: if verdict.system.is_some() { app_passwords(mailbox) } else { Vec::new() },
+        sending_suspended: mailbox
+            .sending
+            .suspended
+            .map(|since| SendingSuspended { reason: BULK_SENDING.to_owned(), since: at(since) }),
+        conditions: conditions::merge(&old, &[finding], Some(fact.meta.generation), now)
+            .into_iter()
+            .chain(cannot_send(key, mailbox))
+            .collect(),
     }
 }
 
@@ -93,10 +103,52 @@ fn at(seconds: i64) -> Time {
     Time(Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX))
 }
 
+/// Why a mailbox may not send.
+const BULK_SENDING: &str = "BulkSending";
+
+/// The condition of a mailbox that is suspended from sending.
+fn cannot_send(key: &Key, mailbox: &Mailbox) -> Option<Condition> {
+    let since = at(mailbox.sending.suspended?);
+    let odd = match mailbox.fact.resume {
+        Some(_) => format!("The annotation {RESUME_SENDING} names another time. "),
+        None => String::new(),
+    };
+    let message = format!(
+        "{odd}It tried to send more than {BULK} times its limit within an hour; what it sends is refused. Is it the owner's doing? If not, change its passwords. Then: kubectl annotate mailbox {} --overwrite {RESUME_SENDING}={}",
+        key.name, since.0
+    );
+    let finding = Finding::no("CanSend", BULK_SENDING, message);
+    conditions::merge(&[], &[finding], Some(mailbox.fact.meta.generation), &since).pop()
+}
+
 /// Whether nothing but the agents' answer is missing for `Ready`.
 #[must_use]
 pub fn in_order(mailbox: &Mailbox, verdict: &Verdict) -> bool {
-    verdict.problems.is_empty() && matches!(mailbox.password.login, Login::Known)
+    verdict.problems.is_empty() && prepared(mailbox)
+}
+
+/// Whether every password was hashed.
+fn prepared(mailbox: &Mailbox) -> bool {
+    mailbox.passwords().all(|(_, password)| password.login == Login::Known)
+}
+
+fn app_passwords(mailbox: &Mailbox) -> Vec<AppPasswordStatus> {
+    let state = |name: &std::sync::Arc<str>| {
+        let password = mailbox.apps.get(name);
+        let known = password.is_some_and(|password| password.credential.is_some());
+        match password.map(|password| &password.login) {
+            Some(Login::Known) => AppPasswordState::InUse,
+            Some(Login::Problem(_)) if known => AppPasswordState::LastKnown,
+            Some(Login::Problem(_)) => AppPasswordState::Unusable,
+            _ => AppPasswordState::Pending,
+        }
+    };
+    let told = mailbox.fact.apps.iter().map(|app| AppPasswordStatus {
+        name: app.name.to_string(),
+        secret: app.secret.name.to_string(),
+        state: state(&app.name),
+    });
+    told.collect()
 }
 
 fn mailbox_finding(key: &Key, mailbox: &Mailbox, verdict: &Verdict, progress: Progress) -> Finding {
@@ -105,8 +157,8 @@ fn mailbox_finding(key: &Key, mailbox: &Mailbox, verdict: &Verdict, progress: Pr
             verdict.problems.iter().map(|problem| message(problem, key, mailbox)).collect();
         return Finding::no("Ready", reason(first), messages.join(" "));
     }
-    if mailbox.password.login != Login::Known {
-        return Finding::unknown("Ready", "AwaitingCredentials", "The password is being prepared.");
+    if !prepared(mailbox) {
+        return Finding::unknown("Ready", "AwaitingCredentials", "A password is being prepared.");
     }
     let fact = &mailbox.fact;
     match (progress, fact.state) {
@@ -153,7 +205,7 @@ fn reason(problem: &Problem) -> &'static str {
         Problem::HasMail => "HasMail",
         Problem::NothingToRestore => "NothingToRestore",
         Problem::Quota => "InvalidQuota",
-        Problem::Login(problem) => match problem {
+        Problem::Login(problem) | Problem::AppPassword(_, problem) => match problem {
             LoginProblem::NotFound => "SecretNotFound",
             LoginProblem::KeyMissing => "SecretKeyMissing",
             LoginProblem::Empty => "PasswordEmpty",
@@ -197,17 +249,24 @@ fn message(problem: &Problem, key: &Key, mailbox: &Mailbox) -> String {
             "spec.quota cannot be read; 2Gi is used until it is a quantity such as 2Gi.".to_owned()
         }
         Problem::Login(problem) => {
-            let what = login_message(problem, key, mailbox);
+            let what = login_message(problem, key, mailbox, &Which::Main);
             if mailbox.password.credential.is_some() {
                 return format!("The last password that was known keeps working: {what}");
             }
             format!("The mailbox receives mail, but nobody can log in: {what}")
         }
+        Problem::AppPassword(name, problem) => {
+            let what = login_message(problem, key, mailbox, &Which::App(name.clone()));
+            if mailbox.apps.get(name).is_some_and(|app| app.credential.is_some()) {
+                return format!("App password {name}: the last one that was known keeps working: {what}");
+            }
+            format!("App password {name} opens nothing: {what}")
+        }
     }
 }
 
-fn login_message(problem: &LoginProblem, key: &Key, mailbox: &Mailbox) -> String {
-    let (name, entry) = match &mailbox.fact.secret {
+fn login_message(problem: &LoginProblem, key: &Key, mailbox: &Mailbox, which: &Which) -> String {
+    let (name, entry) = match mailbox.fact.secret_of(which) {
         Some(secret) => (secret.name.to_string(), secret.key.to_string()),
         None => (generated_secret(&key.name), "password".to_owned()),
     };
@@ -221,6 +280,9 @@ fn login_message(problem: &LoginProblem, key: &Key, mailbox: &Mailbox) -> String
         LoginProblem::KeyMissing => format!("Secret {name} has no key {entry}. Add it."),
         LoginProblem::Empty => {
             format!("the key {entry} of Secret {name} is empty or no line of text. Put a password there.")
+        }
+        LoginProblem::Conflict if *which != Which::Main => {
+            format!("the Secret {name} was generated for another mailbox. Name another one.")
         }
         LoginProblem::Conflict => format!(
             "a Secret {name} exists that was not generated for this mailbox. Name it in spec.passwordSecret, or delete it."

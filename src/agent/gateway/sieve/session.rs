@@ -13,7 +13,7 @@ use tokio_util::codec::Framed;
 
 use super::{PATIENCE, Proxy, store};
 use crate::{
-    agent::sockets::passwords::{Service, Verdict},
+    agent::sockets::passwords::{Admission, Service, Verdict},
     names::ports,
     wire::{
         managesieve::{Codec, Command, Error as WireError},
@@ -129,15 +129,16 @@ async fn log_in(proxy: &Proxy, response: Option<Secret>, from: IpAddr) -> Result
     const WRONG: &str = "NO \"Invalid login or password\"\r\n";
     const LATER: &str = "NO (TRYLATER) \"Temporary failure, try again later\"\r\n";
     let (login, password) = response.as_ref().and_then(plain).ok_or(WRONG)?;
-    let found = match proxy.passwords.check(Service::Sieve, &login, &password, Some(from)).await {
-        Verdict::Allowed(found) => found,
-        Verdict::Denied => return Err(WRONG),
-        Verdict::Locked | Verdict::Unavailable => return Err(LATER),
-    };
+    let Admission { found, tag, .. } =
+        match proxy.passwords.check(Service::Sieve, &login, &password, Some(from)).await {
+            Verdict::Allowed(admission) => admission,
+            Verdict::Denied => return Err(WRONG),
+            Verdict::Locked | Verdict::Unavailable => return Err(LATER),
+        };
     let key = proxy.replica.token_key().ok_or(LATER)?;
     let opened = async {
         let address = proxy.stores.locate(found.entry.store, ports::CYRUS_SIEVE).await?;
-        store::open(address, &found.address, &key.mint(&found.address, SystemTime::now())).await
+        store::open(address, &found.address, &key.mint(&found.address, &tag, SystemTime::now())).await
     };
     opened.await.map_err(|error| {
         tracing::warn!(%error, store = found.entry.store, "a store takes no scripts");

@@ -41,6 +41,8 @@ pub(super) enum Outcome {
     Allowed,
     UnknownAccount,
     Suspended,
+    /// The mailbox is not to be used in this way.
+    WrongProtocol,
     NoPassword,
     WrongPassword,
     Locked,
@@ -53,6 +55,8 @@ pub(super) enum Outcome {
 struct Labels {
     service: Service,
     outcome: Outcome,
+    /// Whether an app password was used. Names of mailboxes and of their passwords are no labels: see `/logins`.
+    app: &'static str,
 }
 
 #[derive(EncodeLabelSet, Clone, Debug, PartialEq, Eq, Hash)]
@@ -82,8 +86,9 @@ impl Metrics {
         );
     }
 
-    pub(super) fn judged(&self, service: Service, outcome: Outcome) {
-        self.logins.get_or_create(&Labels { service, outcome }).inc();
+    pub(super) fn judged(&self, service: Service, outcome: Outcome, app: bool) {
+        let app = if app { "true" } else { "false" };
+        self.logins.get_or_create(&Labels { service, outcome, app }).inc();
     }
 
     pub(super) fn locked(&self, scope: Scope) {
@@ -96,7 +101,8 @@ impl Metrics {
 
     #[cfg(test)]
     pub(super) fn logins(&self, service: Service, outcome: Outcome) -> u64 {
-        self.logins.get_or_create(&Labels { service, outcome }).get()
+        let count = |app| self.logins.get_or_create(&Labels { service, outcome, app }).get();
+        count("true") + count("false")
     }
 
     #[cfg(test)]

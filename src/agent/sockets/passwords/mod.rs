@@ -29,7 +29,7 @@ pub use self::metrics::Service;
 use self::{
     lockout::{Lockouts, Who, network},
     metrics::{Metrics, Outcome},
-    proof::Proof,
+    proof::{Held, Proof},
     queue::Queue,
     recent::{LIFETIME, Mac, Recent},
 };
@@ -47,13 +47,24 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The password is right and the mailbox may be used.
-    Allowed(Found),
+    Allowed(Admission),
     /// It is not, for whatever reason: the reason is not told.
     Denied,
     /// Too many wrong passwords lately: not looked at.
     Locked,
     /// It cannot be judged now.
     Unavailable,
+}
+
+/// Who was let in, and by what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// The mailbox.
+    pub found: Found,
+    /// The name of the app password, if it was one.
+    pub app: Option<String>,
+    /// The [`Credential::tag`](crate::directory::Credential::tag) of the password.
+    pub tag: String,
 }
 
 /// Checks passwords against the directory. Clones share locks and limits.
@@ -107,64 +118,72 @@ impl Passwords {
     ) -> Verdict {
         let login = std::str::from_utf8(login).ok().and_then(|login| fold(login).ok()).unwrap_or_default();
         let source = client.map(network);
-        let (outcome, found) = self.judge(&login, source, password).await;
-        self.0.metrics.judged(service, outcome);
+        let (outcome, found, by) = self.judge(service, &login, source, password).await;
+        let app = by.as_ref().and_then(|by| by.name.clone());
+        self.0.metrics.judged(service, outcome, app.is_some());
         if let (Outcome::Allowed, Some(found)) = (outcome, &found) {
-            self.0.logins.record(&found.address, service.protocol(), None, source);
+            self.0.logins.record(&found.address, service.protocol(), app.as_deref(), source);
         } else if outcome != Outcome::Unavailable {
             // A login that is not a mailbox may be a password typed into the wrong field.
             let login = found.as_ref().map(|found| &found.address);
-            tracing::info!(?service, ?outcome, login, ?client, "a log-in was refused");
+            tracing::info!(?service, ?outcome, login, app, ?client, "a log-in was refused");
         }
-        match (outcome, found) {
-            (Outcome::Allowed, Some(found)) => Verdict::Allowed(found),
-            (Outcome::Locked, _) => Verdict::Locked,
-            (Outcome::Unavailable | Outcome::Busy, _) => Verdict::Unavailable,
+        match (outcome, found, by) {
+            (Outcome::Allowed, Some(found), Some(by)) => {
+                Verdict::Allowed(Admission { found, app: by.name, tag: by.tag })
+            }
+            (Outcome::Locked, ..) => Verdict::Locked,
+            (Outcome::Unavailable | Outcome::Busy, ..) => Verdict::Unavailable,
             _ => Verdict::Denied,
         }
     }
 
     async fn judge(
         &self,
+        service: Service,
         login: &str,
         source: Option<IpAddr>,
         password: &Secret,
-    ) -> (Outcome, Option<Found>) {
+    ) -> (Outcome, Option<Found>, Option<Held>) {
         if !self.0.replica.loaded() {
-            return (Outcome::Unavailable, None);
+            return (Outcome::Unavailable, None, None);
         }
         let found = self.0.replica.find(login).filter(|found| found.address == login);
         let known = source.is_some_and(|source| self.0.logins.knows(login, source));
         let proof = Proof::of(found.as_ref());
-        let mac = lock(&self.0.recent).mac(login, proof.text(), password.expose());
+        let mac = lock(&self.0.recent).mac(login, &proof.text(), password.expose());
         let who = Who { account: login, source, known };
         let attempt = Attempt { who, found, proof, mac, password };
-        let outcome = self.prove(&attempt).await;
-        let outcome = if outcome == Outcome::Allowed { permission(attempt.found.as_ref()) } else { outcome };
-        (outcome, attempt.found)
+        match self.prove(&attempt).await {
+            Ok(which) => {
+                let outcome = permission(attempt.found.as_ref(), service);
+                (outcome, attempt.found, attempt.proof.get(which))
+            }
+            Err(outcome) => (outcome, attempt.found, None),
+        }
     }
 
-    /// Whether the password is right, whatever the mailbox may be used for.
-    async fn prove(&self, attempt: &Attempt<'_>) -> Outcome {
-        if self.was_right(attempt) {
-            return Outcome::Allowed;
+    /// Which password it is, if one, whatever the mailbox may be used for.
+    async fn prove(&self, attempt: &Attempt<'_>) -> Result<usize, Outcome> {
+        if let Some(which) = self.was_right(attempt) {
+            return Ok(which);
         }
         if lock(&self.0.lockouts).locked(attempt.who, Instant::now()).is_some() {
-            return Outcome::Locked;
+            return Err(Outcome::Locked);
         }
         if self.was_wrong(attempt) {
-            return wrong(attempt);
+            return Err(wrong(attempt));
         }
         let Who { account, source, known } = attempt.who;
-        let Some(place) = self.0.queue.place(account, source, known) else { return Outcome::Busy };
+        let place = self.0.queue.place(account, source, known).ok_or(Outcome::Busy)?;
         self.0.metrics.queued(self.0.queue.len());
-        let Some(turn) = place.turn().await else { return Outcome::Unavailable };
+        let turn = place.turn().await.ok_or(Outcome::Unavailable)?;
         // Another connection of the same client may have been answered meanwhile.
-        if self.was_right(attempt) {
-            return Outcome::Allowed;
+        if let Some(which) = self.was_right(attempt) {
+            return Ok(which);
         }
         if self.was_wrong(attempt) {
-            return wrong(attempt);
+            return Err(wrong(attempt));
         }
         let (proof, password) = (attempt.proof.clone(), attempt.password.clone());
         let held = tokio::task::spawn_blocking(move || proof.holds(&password)).await;
@@ -174,50 +193,52 @@ impl Passwords {
             Ok(Ok(right)) => self.note(attempt, right),
             Ok(Err(error)) => {
                 tracing::error!(%error, "the directory has a hash that cannot be read");
-                Outcome::Unavailable
+                Err(Outcome::Unavailable)
             }
-            Err(_) => Outcome::Unavailable,
+            Err(_) => Err(Outcome::Unavailable),
         }
     }
 
-    fn was_right(&self, attempt: &Attempt) -> bool {
-        lock(&self.0.recent).right(attempt.mac, Instant::now()).is_some_and(|age| age < LIFETIME)
+    fn was_right(&self, attempt: &Attempt) -> Option<usize> {
+        let (age, which) = lock(&self.0.recent).right(attempt.mac, Instant::now())?;
+        (age < LIFETIME).then_some(which)
     }
 
     fn was_wrong(&self, attempt: &Attempt) -> bool {
         lock(&self.0.recent).is_wrong(attempt.mac, Instant::now())
     }
 
-    /// Remembers an answer, and counts a wrong password.
-    fn note(&self, attempt: &Attempt, right: bool) -> Outcome {
+    /// Remembers an answer, and counts a wrong password once, however many it was held against.
+    fn note(&self, attempt: &Attempt, right: Option<usize>) -> Result<usize, Outcome> {
         let now = Instant::now();
         lock(&self.0.recent).insert(attempt.mac, right, now);
-        if right {
+        if let Some(which) = right {
             lock(&self.0.lockouts).succeeded(attempt.who);
-            return Outcome::Allowed;
+            return Ok(which);
         }
         for scope in lock(&self.0.lockouts).failed(attempt.who, now) {
             self.0.metrics.locked(scope);
         }
-        wrong(attempt)
+        Err(wrong(attempt))
     }
 }
 
 /// What a client with the right password may do.
-fn permission(found: Option<&Found>) -> Outcome {
-    match found.map(|found| found.entry.state) {
-        Some(MailboxState::Active) => Outcome::Allowed,
-        Some(_) => Outcome::Suspended,
+fn permission(found: Option<&Found>, service: Service) -> Outcome {
+    match found.map(|found| &found.entry) {
+        Some(entry) if entry.state != MailboxState::Active => Outcome::Suspended,
+        Some(entry) if !entry.allows(service.protocol()) => Outcome::WrongProtocol,
+        Some(_) => Outcome::Allowed,
         None => Outcome::UnknownAccount,
     }
 }
 
 /// Why a password is wrong.
 fn wrong(attempt: &Attempt) -> Outcome {
-    match (&attempt.found, &attempt.proof) {
-        (None, _) => Outcome::UnknownAccount,
-        (Some(_), Proof::Nobodys) => Outcome::NoPassword,
-        (Some(_), Proof::Hash(_)) => Outcome::WrongPassword,
+    match &attempt.found {
+        None => Outcome::UnknownAccount,
+        Some(_) if attempt.proof.is_nobodys() => Outcome::NoPassword,
+        Some(_) => Outcome::WrongPassword,
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Recent {
     /// Without a key, for want of random numbers, nothing is remembered.
     key: Option<hmac::Key>,
     /// Apart, so that whoever guesses does not push out what was right.
-    right: Generations<Mac, Instant>,
+    right: Generations<Mac, (Instant, usize)>,
     wrong: Generations<Mac, Instant>,
 }
 
@@ -43,9 +43,9 @@ impl Recent {
         context.sign().as_ref().first_chunk().copied()
     }
 
-    /// How long ago this was right.
-    pub(super) fn right(&self, mac: Option<Mac>, now: Instant) -> Option<Duration> {
-        self.right.get(&mac?).map(|at| now.saturating_duration_since(*at))
+    /// How long ago this was right, and which password it was.
+    pub(super) fn right(&self, mac: Option<Mac>, now: Instant) -> Option<(Duration, usize)> {
+        self.right.get(&mac?).map(|(at, which)| (now.saturating_duration_since(*at), *which))
     }
 
     /// Whether this was wrong within the [`LIFETIME`].
@@ -54,13 +54,16 @@ impl Recent {
         at.is_some_and(|at| now.saturating_duration_since(*at) < LIFETIME)
     }
 
-    /// Remembers an answer.
-    pub(super) fn insert(&mut self, mac: Option<Mac>, right: bool, now: Instant) {
+    /// Remembers an answer: which password it was, if it was right.
+    pub(super) fn insert(&mut self, mac: Option<Mac>, right: Option<usize>, now: Instant) {
         let Some(mac) = mac else { return };
-        let (holds, not) =
-            if right { (&mut self.right, &mut self.wrong) } else { (&mut self.wrong, &mut self.right) };
-        not.remove(&mac);
-        holds.insert(mac, now);
+        if let Some(which) = right {
+            self.wrong.remove(&mac);
+            self.right.insert(mac, (now, which));
+        } else {
+            self.right.remove(&mac);
+            self.wrong.insert(mac, now);
+        }
     }
 }
 
@@ -72,8 +75,8 @@ mod tests {
     fn an_answer_is_known_for_this_login_proof_and_password_alone() {
         let (mut recent, now) = (Recent::default(), Instant::now());
         let mac = recent.mac("an@x.vn", "hash", b"password");
-        recent.insert(mac, true, now);
-        assert_eq!(recent.right(mac, now + LIFETIME), Some(LIFETIME));
+        recent.insert(mac, Some(3), now);
+        assert_eq!(recent.right(mac, now + LIFETIME), Some((LIFETIME, 3)));
         for (login, proof, password) in [
             ("an@x.vn", "other", "password"),
             ("an@x.vn", "hash", "Password"),
@@ -81,7 +84,7 @@ mod tests {
         ] {
             assert_eq!(recent.right(recent.mac(login, proof, password.as_bytes()), now), None);
         }
-        recent.insert(mac, false, now);
+        recent.insert(mac, None, now);
         assert!(recent.right(mac, now).is_none() && recent.is_wrong(mac, now));
         assert!(!recent.is_wrong(mac, now + LIFETIME) && !recent.is_wrong(None, now));
     }

@@ -1,7 +1,11 @@
 //! Tests of what becomes of log-ins.
 
 use super::*;
-use crate::agent::directory::testing::{self, PASSWORD};
+use crate::{
+    agent::directory::testing::{self, PASSWORD},
+    api::Protocol,
+    directory::Credential,
+};
 
 const HOME: [u8; 4] = [203, 0, 113, 1];
 
@@ -30,7 +34,8 @@ fn counted(passwords: &Passwords, outcome: Outcome) -> u64 {
 async fn only_the_right_password_of_an_active_mailbox_is_allowed() {
     let passwords = passwords(testing::replica());
     let Verdict::Allowed(found) = check(&passwords, "An@X.vn", PASSWORD).await else { panic!("refused") };
-    assert_eq!((found.address.as_str(), found.entry.store), ("an@x.vn", 0));
+    let Admission { found, app, .. } = found;
+    assert_eq!((found.address.as_str(), found.entry.store, app), ("an@x.vn", 0, None));
     for login in ["binh@x.vn", "chi@x.vn", "van-thu@x.vn", "nobody@x.vn", "an", "", "an@x.vn@x.vn"] {
         assert_eq!(check(&passwords, login, PASSWORD).await, Verdict::Denied, "{login}");
     }
@@ -63,6 +68,49 @@ async fn a_changed_password_holds_at_once_although_the_old_one_was_right_a_momen
     testing::offer(&replica, 2, b"changed");
     assert_eq!(check(&passwords, "an@x.vn", PASSWORD).await, Verdict::Denied);
     assert!(allowed(&check(&passwords, "an@x.vn", b"changed").await));
+}
+
+#[tokio::test]
+async fn app_passwords_open_like_the_main_one_until_they_are_taken_out() {
+    let replica = testing::replica();
+    let passwords = passwords(replica.clone());
+    testing::offer_with(&replica, 2, PASSWORD, |entry| {
+        let phone = Credential { hash: testing::hash(b"the phone's"), source: String::new() };
+        entry.app_passwords.insert("phone".into(), phone);
+    });
+    for (password, name) in [(&b"the phone's"[..], Some("phone")), (PASSWORD, None)] {
+        for _ in 0..2 {
+            let Verdict::Allowed(admission) = check(&passwords, "an@x.vn", password).await else {
+                panic!("refused")
+            };
+            assert_eq!(admission.app.as_deref(), name);
+        }
+    }
+    let page = passwords.0.logins.since(0, 10);
+    assert!(page.logins[0].account.apps["phone"].contains_key(&Protocol::Submission));
+    for n in 0..9 {
+        assert_eq!(
+            check(&passwords, "an@x.vn", &[b'w', n]).await,
+            Verdict::Denied,
+            "counted once, not twice"
+        );
+    }
+    assert!(allowed(&check(&passwords, "an@x.vn", b"the phone's").await));
+    testing::offer(&replica, 3, PASSWORD);
+    let elsewhere = [203, 0, 113, 2];
+    assert_eq!(check_from(&passwords, "an@x.vn", b"the phone's", elsewhere).await, Verdict::Denied);
+    assert!(allowed(&check_from(&passwords, "an@x.vn", PASSWORD, elsewhere).await));
+}
+
+#[tokio::test]
+async fn a_mailbox_is_used_in_the_ways_that_it_names() {
+    let replica = testing::replica();
+    let passwords = passwords(replica.clone());
+    testing::offer_with(&replica, 2, PASSWORD, |entry| entry.protocols = vec![Protocol::Imap]);
+    assert_eq!(check(&passwords, "an@x.vn", PASSWORD).await, Verdict::Denied);
+    let secret = Secret::new(PASSWORD);
+    assert!(allowed(&passwords.check(Service::Imap, b"an@x.vn", &secret, None).await));
+    assert_eq!(counted(&passwords, Outcome::WrongProtocol), 1);
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
 //! From the index to the content of a directory, and back from a directory that was there before. Pure.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{Estate, Index, Key, System, records::entry_in_place};
 use crate::{
-    api::MailboxState,
+    api::{MailboxState, SystemLimits},
     directory::{Entry, MailboxEntry, Refusal, Retired, Shard, shard_of},
     names::SystemName,
 };
@@ -26,6 +26,8 @@ pub struct Existing {
     pub entries: HashMap<String, Entry>,
     /// The uids of MailDomains by domain.
     pub holders: std::collections::BTreeMap<String, String>,
+    /// Messages within an hour, of the domains that have a limit.
+    pub domain_limits: BTreeMap<String, u32>,
     /// Mail whose mailbox is gone, by uid.
     pub retired: std::collections::BTreeMap<String, Retired>,
 }
@@ -54,6 +56,10 @@ pub struct Compiled {
     pub domains: Vec<String>,
     /// The uid of the MailDomain of each that has one.
     pub holders: std::collections::BTreeMap<String, String>,
+    /// How much each mailbox may send.
+    pub limits: SystemLimits,
+    /// Messages within an hour, of the domains that have a limit.
+    pub domain_limits: BTreeMap<String, u32>,
     /// The shards that may have changed, by number.
     pub shards: Vec<(u32, Shard)>,
 }
@@ -107,8 +113,9 @@ impl Index {
                 mailbox.fact.shard = Some(mailbox.fact.shard.unwrap_or(entry.store));
                 // A predecessor's password opens nothing.
                 let same_owner = entry.uid.is_empty() || *entry.uid == *mailbox.fact.meta.uid;
-                if same_owner && mailbox.password.credential.is_none() {
-                    mailbox.password.credential.clone_from(&entry.credential);
+                if same_owner {
+                    mailbox.remember(entry.credential.as_ref(), &entry.app_passwords);
+                    mailbox.sending.remember(entry, mailbox.fact.resume);
                 }
             }
             self.changes.mailboxes.insert(key);
@@ -155,7 +162,9 @@ impl Index {
             (shard, content)
         });
         let (shards, holders) = (shards.collect(), self.holders(name));
-        Some(Compiled { count, domains: system.all_domains(), holders, shards })
+        let (limits, domain_limits) = (system.fact.limits, self.domain_limits(name));
+        let domains = system.all_domains();
+        Some(Compiled { count, domains, holders, limits, domain_limits, shards })
     }
 
     /// The uids of the MailDomains that a system serves, by domain.
@@ -211,6 +220,11 @@ impl Index {
             credential: mailbox.password.credential.clone().filter(|_| !mailbox.fact.is_shared()),
             shares: mailbox.shares.clone(),
             forward: mailbox.forward.clone(),
+            app_passwords: if mailbox.fact.is_shared() { BTreeMap::new() } else { mailbox.app_credentials() },
+            protocols: mailbox.fact.protocols.to_vec(),
+            limits: mailbox.fact.limits,
+            sending_suspended: mailbox.sending.suspended,
+            sending_resumed: mailbox.sending.resumed,
         };
         match self.estate(&winner.key) {
             Estate::Own => {}
@@ -221,6 +235,7 @@ impl Index {
                 }
                 entry.refusal = Some(Refusal::Unsettled);
                 entry.credential = None;
+                entry.app_passwords.clear();
             }
         }
         Some(Entry::Mailbox(entry))

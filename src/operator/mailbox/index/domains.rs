@@ -19,7 +19,7 @@ impl Index {
                 self.apply_system(name, fact)
             }
             Some(old) => {
-                if old.adopt != fact.adopt {
+                if old.adopt != fact.adopt || old.limits != fact.limits {
                     self.rewrite(name);
                 }
                 self.touch_domains_of(name);
@@ -51,6 +51,7 @@ impl Index {
             (&old.domain, &old.system) == (&fact.domain, &fact.system) && old.meta.same_object(&fact.meta)
         });
         if same {
+            self.limit_domain(key, &fact);
             self.domains.insert(key.clone(), fact);
             return;
         }

@@ -6,9 +6,9 @@ use kube::{Resource, ResourceExt};
 use serde::Serialize;
 
 use crate::{
-    api::{self, MailboxState, WhileSuspended},
+    api::{self, MailboxLimits, MailboxState, Protocol, SystemLimits, WhileSuspended},
     directory::{self, AddressError, Refusal},
-    names::{ADOPT, CONFIRM_DELETION, SystemName},
+    names::{ADOPT, CONFIRM_DELETION, RESUME_SENDING, SystemName},
     quantity,
 };
 
@@ -94,6 +94,8 @@ pub struct SystemFact {
     pub retention: i64,
     /// Which vanished mailboxes are confirmed to be gone on purpose: the word for them.
     pub confirmed: Option<Box<str>>,
+    /// How much each mailbox may send.
+    pub limits: SystemLimits,
 }
 
 impl From<&api::MailSystem> for SystemFact {
@@ -114,6 +116,7 @@ impl From<&api::MailSystem> for SystemFact {
                 .collect(),
             retention: days(&object.spec.store.retired_retention).unwrap_or(90 * 86_400),
             confirmed: object.annotations().get(CONFIRM_DELETION).map(|word| word.as_str().into()),
+            limits: object.spec.limits,
         }
     }
 }
@@ -133,6 +136,8 @@ pub struct DomainFact {
     pub rotate_every: Option<i64>,
     /// Whether its records are looked up.
     pub dns_check: bool,
+    /// Messages that its mailboxes may send within an hour.
+    pub messages_per_hour: Option<u32>,
     /// Its status as the API has it.
     pub published: api::MailDomainStatus,
 }
@@ -148,9 +153,15 @@ impl From<&api::MailDomain> for DomainFact {
             selector: object.spec.dkim.selector.as_str().into(),
             rotate_every: object.spec.dkim.rotate_every.as_deref().and_then(days),
             dns_check: object.spec.dns_check,
+            messages_per_hour: object.spec.limits.and_then(|limits| limits.messages_per_hour),
             published: object.status.clone().unwrap_or_default(),
         }
     }
+}
+
+/// A time such as `2026-11-25T08:00:00Z`, in seconds of Unix time.
+fn seconds(time: &str) -> Option<i64> {
+    time.parse::<k8s_openapi::jiff::Timestamp>().ok().map(k8s_openapi::jiff::Timestamp::as_second)
 }
 
 /// A number of days such as `90d`, in seconds.
@@ -166,6 +177,19 @@ pub struct SecretRef {
     pub name: Box<str>,
     /// Key within it.
     pub key: Box<str>,
+}
+
+impl SecretRef {
+    fn of(reference: &api::mailbox::SecretKeyRef) -> Self {
+        Self { name: reference.name.as_str().into(), key: reference.key.as_str().into() }
+    }
+}
+
+fn sorted(protocols: &[Protocol]) -> Box<[Protocol]> {
+    let mut protocols = protocols.to_vec();
+    protocols.sort_unstable();
+    protocols.dedup();
+    protocols.into()
 }
 
 /// What decides of a Mailbox.
@@ -191,6 +215,16 @@ pub struct MailboxFact {
     pub quota: Option<u64>,
     /// The Secret with the password; `None` means that one is generated.
     pub secret: Option<Box<SecretRef>>,
+    /// Its app passwords.
+    pub apps: Box<[super::AppFact]>,
+    /// How it may be used with a password, sorted; in every way if empty.
+    pub protocols: Box<[Protocol]>,
+    /// How much it may send, where that is not the system's.
+    pub limits: MailboxLimits,
+    /// What status says of a suspension from sending: its time.
+    pub suspended: Option<i64>,
+    /// The suspension that is to be lifted, by its time; 0 if that cannot be read.
+    pub resume: Option<i64>,
     /// Whether it takes over what its store has under its address.
     pub adopt: bool,
     /// The RetiredMailbox whose mail it takes over.
@@ -237,9 +271,19 @@ impl TryFrom<&api::Mailbox> for MailboxFact {
                 _ => None,
             },
             quota: quantity::bytes(&spec.quota),
-            secret: spec.password_secret.as_ref().map(|secret| {
-                Box::new(SecretRef { name: secret.name.as_str().into(), key: secret.key.as_str().into() })
-            }),
+            secret: spec.password_secret.as_ref().map(SecretRef::of).map(Box::new),
+            apps: spec
+                .app_passwords
+                .iter()
+                .map(|app| super::AppFact {
+                    name: app.name.as_str().into(),
+                    secret: SecretRef::of(&app.secret),
+                })
+                .collect(),
+            protocols: sorted(&spec.protocols),
+            limits: spec.limits.unwrap_or_default(),
+            suspended: status.sending_suspended.as_ref().map(|it| it.since.0.as_second()),
+            resume: object.annotations().get(RESUME_SENDING).map(|time| seconds(time).unwrap_or_default()),
             restore_from: spec.restore_from.as_deref().map(Box::from),
             restored_from: status.restored_from.as_deref().map(Box::from),
             shard: status.shard,
@@ -286,6 +330,10 @@ pub struct Mailbox {
     pub forward: Option<directory::Forward>,
     /// What the directory says of its members.
     pub shares: Vec<directory::Share>,
+    /// Its app passwords, by name.
+    pub apps: std::collections::BTreeMap<Arc<str>, super::login::Password>,
+    /// Whether it may send.
+    pub sending: super::Sending,
 }
 
 /// A status in the API, in as few bytes as tell whether another one differs and since when it is what it is.

@@ -4,7 +4,7 @@
 //! A credential that was made once serves until another one is made or the mailbox goes: a Secret that is being hashed,
 //! was deleted or became unusable locks nobody out.
 
-use super::{Index, Key, SecretRef};
+use super::{Index, Key, SecretRef, Which};
 use crate::directory::Credential;
 
 /// What is known of the password of a mailbox.
@@ -98,59 +98,65 @@ impl Password {
 pub struct Ask {
     /// The mailbox.
     pub mailbox: Key,
+    /// Which of its passwords.
+    pub which: Which,
     /// Its uid.
     pub uid: Box<str>,
     /// Its address, which a generated Secret repeats.
     pub address: std::sync::Arc<str>,
     /// The Secret it names; `None` means that one is generated.
     pub secret: Option<SecretRef>,
+    /// Whether the Secret that it names is to be made if it does not exist.
+    pub make: bool,
 }
 
 impl Index {
     /// The present Secret is the version `source`, with a password of this print. Whether it must be hashed.
-    pub fn login_seen(&mut self, key: &Key, source: &str, print: Option<Print>) -> bool {
-        let Some(mailbox) = self.mailboxes.get_mut(key) else { return false };
-        let before = mailbox.password.login.clone();
-        let hash = mailbox.password.see(source, print);
-        if mailbox.password.login != before {
+    pub fn login_seen(&mut self, key: &Key, which: &Which, source: &str, print: Option<Print>) -> bool {
+        let password = self.mailboxes.get_mut(key).and_then(|mailbox| mailbox.get_mut(which));
+        let Some(password) = password else { return false };
+        let before = password.login.clone();
+        let hash = password.see(source, print);
+        if password.login != before {
             self.changes.mailboxes.insert(key.clone());
         }
         hash
     }
 
     /// The Secret gives no password, for this reason.
-    pub fn login_problem(&mut self, key: &Key, problem: LoginProblem) {
-        self.set_login(key, Login::Problem(problem));
+    pub fn login_problem(&mut self, key: &Key, which: &Which, problem: LoginProblem) {
+        self.set_login(key, which, Login::Problem(problem));
     }
 
     /// The version `source` of the Secret could not be hashed.
-    pub fn login_failed(&mut self, key: &Key, source: &str, problem: LoginProblem) {
+    pub fn login_failed(&mut self, key: &Key, which: &Which, source: &str, problem: LoginProblem) {
         let under_way = |login: &Login| matches!(login, Login::Hashing(version) if **version == *source);
-        if self.mailboxes.get(key).is_some_and(|mailbox| under_way(&mailbox.password.login)) {
-            self.login_problem(key, problem);
+        if self.login(key, which).is_some_and(under_way) {
+            self.login_problem(key, which, problem);
         }
     }
 
     /// The Secret must be looked up again.
-    pub fn login_unknown(&mut self, key: &Key) {
-        self.set_login(key, Login::Unknown);
+    pub fn login_unknown(&mut self, key: &Key, which: &Which) {
+        self.set_login(key, which, Login::Unknown);
     }
 
     /// The Secret was not among all those listed. One that is being asked for, or was found missing, is in hand.
-    pub fn login_unlisted(&mut self, key: &Key) {
+    pub fn login_unlisted(&mut self, key: &Key, which: &Which) {
         let in_hand = |login: &Login| {
             matches!(login, Login::Asked | Login::Problem(LoginProblem::NotFound | LoginProblem::Refused(_)))
         };
-        if self.mailboxes.get(key).is_some_and(|it| it.held.is_none() && !in_hand(&it.password.login)) {
+        let held = self.mailboxes.get(key).is_some_and(|mailbox| mailbox.held.is_some());
+        if !held && self.login(key, which).is_some_and(|login| !in_hand(login)) {
             self.changes.mailboxes.insert(key.clone());
-            self.login_unknown(key);
+            self.login_unknown(key, which);
         }
     }
 
     /// A hash is ready, of a password of this print. One of a version that is no longer wanted is dropped.
-    pub fn login_hashed(&mut self, key: &Key, credential: Credential, print: Option<Print>) {
-        let mailbox = self.mailboxes.get_mut(key);
-        match mailbox.and_then(|mailbox| mailbox.password.hashed(credential, print)) {
+    pub fn login_hashed(&mut self, key: &Key, which: &Which, made: Credential, print: Option<Print>) {
+        let password = self.mailboxes.get_mut(key).and_then(|mailbox| mailbox.get_mut(which));
+        match password.and_then(|password| password.hashed(made, print)) {
             Some(true) => self.touch_content(key),
             Some(false) => drop(self.changes.mailboxes.insert(key.clone())),
             None => {}
@@ -159,20 +165,42 @@ impl Index {
 
     /// Whether the answer to an [`Ask`] still matters.
     #[must_use]
-    pub fn is_asked(&self, key: &Key) -> bool {
-        self.mailboxes.get(key).is_some_and(|mailbox| mailbox.password.login == Login::Asked)
+    pub fn is_asked(&self, key: &Key, which: &Which) -> bool {
+        self.login(key, which) == Some(&Login::Asked)
     }
 
-    fn set_login(&mut self, key: &Key, login: Login) {
-        if let Some(mailbox) = self.mailboxes.get_mut(key)
-            && mailbox.password.login != login
+    /// What is known of a password.
+    #[must_use]
+    pub fn login(&self, key: &Key, which: &Which) -> Option<&Login> {
+        self.mailboxes.get(key)?.get(which).map(|password| &password.login)
+    }
+
+    fn set_login(&mut self, key: &Key, which: &Which, login: Login) {
+        if let Some(password) = self.mailboxes.get_mut(key).and_then(|mailbox| mailbox.get_mut(which))
+            && password.login != login
         {
-            mailbox.password.login = login;
+            password.login = login;
             self.changes.mailboxes.insert(key.clone());
         }
     }
 
-    /// Turns an unknown login of a mailbox in the directory into an [`Ask`], once Secrets were listed.
+    /// What is to be asked about a password of a mailbox.
+    #[must_use]
+    pub fn question(&self, key: &Key, which: &Which) -> Option<Ask> {
+        let mailbox = self.mailboxes.get(key)?;
+        let password = mailbox.get(which)?;
+        Some(Ask {
+            mailbox: key.clone(),
+            which: which.clone(),
+            uid: mailbox.fact.meta.uid.clone(),
+            address: mailbox.fact.address.clone(),
+            secret: mailbox.fact.secret_of(which).cloned(),
+            // One that was in use is not replaced unasked.
+            make: matches!(which, Which::App(_)) && password.credential.is_none(),
+        })
+    }
+
+    /// Turns the unknown logins of a mailbox in the directory into [`Ask`]s, once Secrets were listed.
     pub(super) fn ask(&mut self, key: &Key) {
         if !self.secrets_listed {
             return;
@@ -181,18 +209,21 @@ impl Index {
         if !self.systems.get(&system).is_some_and(|system| system.loaded) {
             return;
         }
-        let unknown = |mailbox: &&mut super::Mailbox| mailbox.password.login == Login::Unknown;
-        let Some(mailbox) = self.mailboxes.get_mut(key).filter(unknown) else { return };
+        let Some(mailbox) = self.mailboxes.get_mut(key) else { return };
         if mailbox.fact.is_shared() {
             mailbox.password.login = Login::Known;
             return;
         }
-        mailbox.password.login = Login::Asked;
-        self.changes.asks.push(Ask {
-            mailbox: key.clone(),
-            uid: mailbox.fact.meta.uid.clone(),
-            address: mailbox.fact.address.clone(),
-            secret: mailbox.fact.secret.as_deref().cloned(),
-        });
+        let mailbox = &*mailbox;
+        let unknown = mailbox.passwords().filter(|(_, password)| password.login == Login::Unknown);
+        let unknown: Vec<_> = unknown.map(|(which, _)| which).collect();
+        for which in unknown {
+            let ask = self.question(key, &which);
+            self.changes.asks.extend(ask);
+            let password = self.mailboxes.get_mut(key).and_then(|mailbox| mailbox.get_mut(&which));
+            if let Some(password) = password {
+                password.login = Login::Asked;
+            }
+        }
     }
 }

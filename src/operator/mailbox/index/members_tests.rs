@@ -129,7 +129,7 @@ fn nobody_logs_in_to_a_shared_mailbox() {
     index.apply_mailbox(&key(0), fact.clone());
     assert_eq!(index.settle().asks.len(), 1);
     let credential = crate::directory::Credential { hash: "h".into(), source: "s".into() };
-    index.login_hashed(&key(0), credential, None);
+    index.login_hashed(&key(0), &Which::Main, credential, None);
     assert!(entry(&mut index, &name, "vt@x.vn").credential.is_some());
     fact.sharing.kind = MailboxType::Shared;
     index.apply_mailbox(&key(0), fact.clone());

@@ -4,6 +4,9 @@
 //! changed parts of each system's directory ([`Index::compile`]) and the objects whose status may differ
 //! ([`Changes`]). What comes out does not depend on the order of events. Pure: no client, no clock.
 
+mod apps;
+#[cfg(test)]
+mod apps_tests;
 mod claims;
 mod compile;
 mod directory;
@@ -23,11 +26,13 @@ mod oracle;
 mod placement;
 mod records;
 mod retirement;
+mod sending;
 #[cfg(test)]
 mod tests;
 mod unreadable;
 mod verdict;
 
+pub use apps::{AppFact, Which};
 pub use compile::{Compiled, Existing};
 pub use directory::System;
 pub use estate::Estate;
@@ -41,6 +46,7 @@ pub use moving::{Former, Hindrance, Moving};
 pub use placement::Obstacle;
 pub use records::{Records, retired_name};
 pub use retirement::Departed;
+pub use sending::Sending;
 pub use verdict::{Problem, Verdict};
 
 use std::{
@@ -125,19 +131,23 @@ impl Index {
         if old.fact == fact && !mended {
             return;
         }
+        let resumed = old.sending.resume(fact.resume) && same_object;
         self.changes.mailboxes.insert(key.clone());
         let relinked = !same_object
             || (&old.fact.address, &old.fact.aliases, &old.fact.secret, &old.fact.restore_from)
                 != (&fact.address, &fact.aliases, &fact.secret, &fact.restore_from)
             || (&old.fact.moving.wanted, &old.fact.moving.former)
                 != (&fact.moving.wanted, &fact.moving.former)
-            || (&old.fact.sharing, &old.fact.forward) != (&fact.sharing, &fact.forward);
+            || (&old.fact.sharing, &old.fact.forward) != (&fact.sharing, &fact.forward)
+            || old.fact.apps != fact.apps;
         if !relinked {
             let content = |fact: &MailboxFact| {
                 let restored = fact.restored_from.clone();
-                (fact.state, fact.refusal.clone(), fact.quota, fact.shard, fact.adopt, restored)
+                let protocols = fact.protocols.clone();
+                let more = (protocols, fact.limits);
+                (fact.state, fact.refusal.clone(), fact.quota, fact.shard, fact.adopt, restored, more)
             };
-            let content = mended || content(&old.fact) != content(&fact);
+            let content = mended || resumed || content(&old.fact) != content(&fact);
             let settled = old.fact.moving.settled != fact.moving.settled;
             old.fact = fact;
             if settled {
@@ -153,6 +163,7 @@ impl Index {
         if old.fact.secret != fact.secret || old.fact.sharing.kind != fact.sharing.kind {
             password.login = Login::Unknown;
         }
+        let (apps, before, sending) = (std::mem::take(&mut old.apps), old.fact.clone(), old.sending);
         // The same object is about to be there again; another one leaves its predecessor's mail behind.
         if same_object {
             self.unlink_mailbox(key);
@@ -160,8 +171,9 @@ impl Index {
             self.remove_mailbox(key);
         }
         self.insert_mailbox(key, fact);
-        if let Some(mailbox) = self.mailboxes.get_mut(key) {
-            mailbox.password = password;
+        if let Some(mailbox) = self.mailboxes.get_mut(key).filter(|_| same_object) {
+            mailbox.inherit(&before, password, apps);
+            mailbox.sending = sending;
         }
     }
 
@@ -172,8 +184,8 @@ impl Index {
             let member = ObjectName::new(&key.namespace, crate::directory::domain_of(address));
             self.members.entry(member).or_default().insert(key.clone());
         }
-        if let Some(secret) = &fact.secret {
-            let name = ObjectName::new(&key.namespace, &secret.name);
+        for secret in fact.secrets() {
+            let name = ObjectName::new(&key.namespace, secret);
             self.by_secret.entry(name).or_default().push(key.clone());
         }
         if let Some(source) = &fact.restore_from {
@@ -187,9 +199,7 @@ impl Index {
         let addresses: Vec<_> = fact.addresses().cloned().collect();
         self.link_members(key, &fact, true);
         self.link_forward(key, fact.forward.as_ref(), true);
-        let password = Password::default();
-        let mailbox = Mailbox { fact, password, shares: Vec::new(), forward: None, held: None };
-        self.mailboxes.insert(key.clone(), mailbox);
+        self.mailboxes.insert(key.clone(), Mailbox::new(fact));
         for address in &addresses {
             self.claim(key, address);
         }
@@ -233,8 +243,8 @@ impl Index {
                 }
             }
         }
-        if let Some(secret) = &fact.secret {
-            let name = ObjectName::new(&key.namespace, &secret.name);
+        for secret in fact.secrets() {
+            let name = ObjectName::new(&key.namespace, secret);
             if let Some(users) = self.by_secret.get_mut(&name) {
                 users.retain(|other| other != key);
                 if users.is_empty() {

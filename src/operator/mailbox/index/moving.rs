@@ -200,12 +200,16 @@ impl Index {
 
     /// Changes what a Mailbox claims.
     fn relink(&mut self, key: &Key, change: impl FnOnce(&mut MailboxFact)) {
-        let Some(Mailbox { mut fact, password, held, .. }) = self.mailboxes.get(key).cloned() else { return };
+        let Some(Mailbox { mut fact, password, apps, sending, held, .. }) = self.mailboxes.get(key).cloned()
+        else {
+            return;
+        };
         change(&mut fact);
         self.unlink_mailbox(key);
         self.insert_mailbox(key, fact);
         if let Some(mailbox) = self.mailboxes.get_mut(key) {
-            (mailbox.password, mailbox.held) = (password, held);
+            (mailbox.password, mailbox.apps, mailbox.held) = (password, apps, held);
+            mailbox.sending = sending;
         }
     }
 

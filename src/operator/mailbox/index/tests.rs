@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    api::{MailDomainStatus, MailboxState},
+    api::{MailDomainStatus, MailboxLimits, MailboxState, SystemLimits},
     directory::{Credential, Entry, MailboxEntry, shard_of},
 };
 
@@ -32,6 +32,7 @@ pub(super) fn system(uid: u8, tenants: &[&str]) -> SystemFact {
         resolver: Vec::new(),
         retention: 0,
         confirmed: None,
+        limits: SystemLimits::default(),
     }
 }
 
@@ -42,6 +43,7 @@ pub(super) fn domain(created: i64, domain: &str, system: Arc<SystemName>) -> Dom
         system,
         rotate_every: None,
         dns_check: true,
+        messages_per_hour: None,
         selector: "mail".into(),
         published: MailDomainStatus::default(),
     }
@@ -59,6 +61,11 @@ pub(super) fn mailbox(created: i64, address: &str, aliases: &[&str]) -> MailboxF
         refusal: None,
         quota: Some(1 << 20),
         secret: None,
+        apps: Box::default(),
+        protocols: Box::default(),
+        limits: MailboxLimits::default(),
+        suspended: None,
+        resume: None,
         adopt: false,
         restore_from: None,
         restored_from: None,
@@ -138,7 +145,7 @@ fn what_an_existing_directory_says_of_shard_and_password_is_kept() {
     let entries = [("an@x.vn".to_owned(), Entry::Mailbox(entry))].into();
     index.load(&name, Some(Existing { shards: 4, entries, ..Existing::default() }));
     index.settle();
-    assert!(!index.login_seen(&key(0), "v1", None), "it is hashed already");
+    assert!(!index.login_seen(&key(0), &Which::Main, "v1", None), "it is hashed already");
     index.settle();
     let compiled = index.compile(&name).unwrap();
     assert_eq!(compiled.count, 1, "one entry needs one shard");
@@ -175,10 +182,13 @@ fn a_hash_of_a_former_secret_is_dropped() {
     let (mut index, _) = served();
     index.apply_mailbox(&key(0), mailbox(0, "an@x.vn", &[]));
     index.settle();
-    assert!(index.login_seen(&key(0), "v1", None) && index.login_seen(&key(0), "v2", None));
-    index.login_hashed(&key(0), credential("old", "v1"), None);
+    assert!(
+        index.login_seen(&key(0), &Which::Main, "v1", None)
+            && index.login_seen(&key(0), &Which::Main, "v2", None)
+    );
+    index.login_hashed(&key(0), &Which::Main, credential("old", "v1"), None);
     assert_eq!(index.mailbox(&key(0)).unwrap().password.credential, None);
-    index.login_hashed(&key(0), credential("new", "v2"), None);
+    index.login_hashed(&key(0), &Which::Main, credential("new", "v2"), None);
     assert_eq!(index.mailbox(&key(0)).unwrap().password.login, Login::Known);
 }
 
@@ -191,8 +201,8 @@ fn with_password() -> (Index, Arc<SystemName>) {
     let (mut index, name) = served();
     index.apply_mailbox(&key(0), mailbox(0, "an@x.vn", &[]));
     index.settle();
-    assert!(index.login_seen(&key(0), "v1", Some([1; 16])));
-    index.login_hashed(&key(0), credential("h1", "v1"), Some([1; 16]));
+    assert!(index.login_seen(&key(0), &Which::Main, "v1", Some([1; 16])));
+    index.login_hashed(&key(0), &Which::Main, credential("h1", "v1"), Some([1; 16]));
     assert_eq!(hash(&mut index, &name).as_deref(), Some("h1"));
     (index, name)
 }
@@ -209,13 +219,13 @@ fn hash(index: &mut Index, name: &SystemName) -> Option<String> {
 #[test]
 fn a_secret_whose_labels_alone_changed_is_not_hashed_and_nothing_is_issued() {
     let (mut index, name) = with_password();
-    assert!(!index.login_seen(&key(0), "v2", Some([1; 16])));
+    assert!(!index.login_seen(&key(0), &Which::Main, "v2", Some([1; 16])));
     index.settle();
     assert!(!index.system(&name).unwrap().is_dirty());
     assert_eq!(index.mailbox(&key(0)).unwrap().password.login, Login::Known);
     // After a restart the old hash turns out to fit the new version.
-    assert!(index.login_seen(&key(0), "v3", None));
-    index.login_hashed(&key(0), credential("h1", "v3"), Some([1; 16]));
+    assert!(index.login_seen(&key(0), &Which::Main, "v3", None));
+    index.login_hashed(&key(0), &Which::Main, credential("h1", "v3"), Some([1; 16]));
     index.settle();
     assert!(!index.system(&name).unwrap().is_dirty());
 }
@@ -223,13 +233,13 @@ fn a_secret_whose_labels_alone_changed_is_not_hashed_and_nothing_is_issued() {
 #[test]
 fn the_old_hash_serves_until_the_new_one_is_made_and_when_the_secret_is_of_no_use() {
     let (mut index, name) = with_password();
-    assert!(index.login_seen(&key(0), "v2", Some([2; 16])));
+    assert!(index.login_seen(&key(0), &Which::Main, "v2", Some([2; 16])));
     assert_eq!(hash(&mut index, &name).as_deref(), Some("h1"));
-    index.login_hashed(&key(0), credential("h2", "v2"), Some([2; 16]));
+    index.login_hashed(&key(0), &Which::Main, credential("h2", "v2"), Some([2; 16]));
     assert!(index.system(&name).unwrap().is_dirty());
     assert_eq!(hash(&mut index, &name).as_deref(), Some("h2"));
     for problem in [LoginProblem::NotFound, LoginProblem::KeyMissing, LoginProblem::Empty] {
-        index.login_problem(&key(0), problem.clone());
+        index.login_problem(&key(0), &Which::Main, problem.clone());
         assert_eq!(hash(&mut index, &name).as_deref(), Some("h2"));
         assert_eq!(index.verdict(&key(0)).unwrap().problems, [Problem::Login(problem)]);
     }
@@ -245,10 +255,13 @@ fn the_old_hash_serves_until_the_new_one_is_made_and_when_the_secret_is_of_no_us
 fn a_version_that_cannot_be_hashed_is_told_unless_a_newer_one_came() {
     let (mut index, _) = with_password();
     let failure = || LoginProblem::Refused("no memory".into());
-    assert!(index.login_seen(&key(0), "v2", Some([2; 16])) && index.login_seen(&key(0), "v3", Some([3; 16])));
-    index.login_failed(&key(0), "v2", failure());
+    assert!(
+        index.login_seen(&key(0), &Which::Main, "v2", Some([2; 16]))
+            && index.login_seen(&key(0), &Which::Main, "v3", Some([3; 16]))
+    );
+    index.login_failed(&key(0), &Which::Main, "v2", failure());
     assert_eq!(index.verdict(&key(0)).unwrap().problems, []);
-    index.login_failed(&key(0), "v3", failure());
+    index.login_failed(&key(0), &Which::Main, "v3", failure());
     assert_eq!(index.verdict(&key(0)).unwrap().problems, [Problem::Login(failure())]);
 }
 

@@ -12,7 +12,7 @@ use std::{
 use super::{DomainFact, Existing, Index, Key, Login, Mailbox, MailboxFact, Meta, Password, Published};
 use crate::{
     api::MailDomainStatus,
-    directory::{Entry, MailboxEntry, Refusal},
+    directory::{Credential, Entry, MailboxEntry, Refusal},
     names::SystemName,
 };
 
@@ -130,6 +130,7 @@ impl Index {
                 selector: "".into(),
                 rotate_every: None,
                 dns_check: false,
+                messages_per_hour: existing.domain_limits.get(domain).copied(),
                 published: MailDomainStatus::default(),
             };
             self.insert_domain(&key, fact);
@@ -184,6 +185,11 @@ fn held(meta: &Meta, address: &str, mut aliases: Vec<Arc<str>>, entry: &MailboxE
         refusal: entry.refusal.clone(),
         quota: Some(entry.quota),
         secret: None,
+        apps: Box::default(),
+        protocols: entry.protocols.as_slice().into(),
+        limits: entry.limits,
+        suspended: entry.sending_suspended,
+        resume: None,
         adopt: entry.adopt,
         restore_from: None,
         restored_from: None,
@@ -191,7 +197,10 @@ fn held(meta: &Meta, address: &str, mut aliases: Vec<Arc<str>>, entry: &MailboxE
         published: Published::default(),
     };
     let password = Password::known(entry.credential.clone());
-    Mailbox { fact, password, shares: Vec::new(), forward: None, held: Some(Box::new(entry.clone())) }
+    let known =
+        |(name, app): (&String, &Credential)| (name.as_str().into(), Password::known(Some(app.clone())));
+    let apps = entry.app_passwords.iter().map(known).collect();
+    Mailbox { password, apps, held: Some(Box::new(entry.clone())), ..Mailbox::new(fact) }
 }
 
 impl Mailbox {

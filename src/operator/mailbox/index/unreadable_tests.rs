@@ -18,14 +18,14 @@ fn served() -> (Index, Arc<SystemName>, Existing) {
     index.apply_domain(&key(2), DomainFact { meta: meta(0, 50), ..domain(0, "x.vn", name.clone()) });
     index.apply_mailbox(&key(0), MailboxFact { shard: Some(3), ..mailbox(5, "an@x.vn", &["a@x.vn"]) });
     index.settle();
-    index.login_seen(&key(0), "v1", None);
-    index.login_hashed(&key(0), Credential { hash: "h".into(), source: "v1".into() }, None);
+    index.login_seen(&key(0), &Which::Main, "v1", None);
+    index.login_hashed(&key(0), &Which::Main, Credential { hash: "h".into(), source: "v1".into() }, None);
     index.settle();
     let compiled = index.compile(&name).unwrap();
     let shard: Shard = compiled.shards.into_iter().next().unwrap().1;
     let entries = shard.entries.into_iter().collect();
     let holders = compiled.holders;
-    (index, name, Existing { shards: 1, entries, holders, retired: shard.retired })
+    (index, name, Existing { shards: 1, entries, holders, retired: shard.retired, ..Existing::default() })
 }
 
 fn content(index: &mut Index, name: &SystemName) -> (Vec<String>, HashMap<String, Entry>) {
@@ -69,7 +69,7 @@ fn after_a_restart_the_directory_says_what_it_was() {
     let changes = index.settle();
     assert!(changes.departed.is_empty() && changes.asks.is_empty(), "{changes:?}");
     assert_eq!(content(&mut index, &name), (vec!["x.vn".to_owned()], entries));
-    index.login_unlisted(&key(0));
+    index.login_unlisted(&key(0), &Which::Main);
     assert!(index.settle().asks.is_empty(), "no password is made for it");
     index.remove_mailbox(&key(0));
     let departed = index.settle().departed;
@@ -118,7 +118,7 @@ fn once_it_can_be_read_its_password_is_looked_up_and_not_made_anew() {
     index.apply_mailbox(&key(0), mailbox(5, "an@x.vn", &["b@x.vn"]));
     let asks = index.settle().asks;
     assert_eq!(asks.len(), 1);
-    assert!(!index.login_seen(&key(0), "v1", None), "it is hashed already");
+    assert!(!index.login_seen(&key(0), &Which::Main, "v1", None), "it is hashed already");
     let (_, entries) = content(&mut index, &name);
     assert!(entries.contains_key("b@x.vn") && !entries.contains_key("a@x.vn"));
     assert!(

@@ -27,6 +27,8 @@ pub enum Problem {
     Forward(ForwardProblem),
     /// A member has not what it was granted.
     Member(MemberProblem),
+    /// The Secret of this app password gives none.
+    AppPassword(Arc<str>, LoginProblem),
     /// Its address has, or it names, mail that it cannot have.
     Estate(Estate),
     /// The store has other mail under its address than its own.
@@ -106,6 +108,11 @@ impl Index {
         }
         if let Login::Problem(problem) = &mailbox.password.login {
             problems.push(Problem::Login(problem.clone()));
+        }
+        for (name, app) in &mailbox.apps {
+            if let Login::Problem(problem) = &app.login {
+                problems.push(Problem::AppPassword(name.clone(), problem.clone()));
+            }
         }
         if mailbox.fact.quota.is_none() {
             problems.push(Problem::Quota);

@@ -13,7 +13,11 @@ use tokio_util::codec::Framed;
 
 use super::{PATIENCE, Proxy, store};
 use crate::{
-    agent::sockets::passwords::{Admission, Service, Verdict},
+    agent::{
+        directory::Replica,
+        sockets::passwords::{Admission, Service, Verdict},
+    },
+    api::{MailboxState, Protocol},
     names::ports,
     wire::{
         managesieve::{Codec, Command, Error as WireError},
@@ -90,7 +94,13 @@ where
                     None => asked(&mut client).await?,
                 };
                 match log_in(proxy, response, from).await {
-                    Ok(store) => return pass(client, store).await,
+                    Ok((store, pass_of)) => {
+                        // Cyrus does not list sessions of ManageSieve, so the store cannot end them.
+                        tokio::select! {
+                            passed = pass(client, store) => return passed,
+                            () = revoked(&proxy.replica, &pass_of) => return Ok(()),
+                        }
+                    }
                     Err(answer) => {
                         failures += 1;
                         answer.to_owned()
@@ -125,7 +135,11 @@ where
 }
 
 /// The way to the store of whoever logs in; what the client is told if there is none.
-async fn log_in(proxy: &Proxy, response: Option<Secret>, from: IpAddr) -> Result<TcpStream, &'static str> {
+async fn log_in(
+    proxy: &Proxy,
+    response: Option<Secret>,
+    from: IpAddr,
+) -> Result<(TcpStream, Pass), &'static str> {
     const WRONG: &str = "NO \"Invalid login or password\"\r\n";
     const LATER: &str = "NO (TRYLATER) \"Temporary failure, try again later\"\r\n";
     let (login, password) = response.as_ref().and_then(plain).ok_or(WRONG)?;
@@ -140,10 +154,33 @@ async fn log_in(proxy: &Proxy, response: Option<Secret>, from: IpAddr) -> Result
         let address = proxy.stores.locate(found.entry.store, ports::CYRUS_SIEVE).await?;
         store::open(address, &found.address, &key.mint(&found.address, &tag, SystemTime::now())).await
     };
-    opened.await.map_err(|error| {
+    let opened = opened.await.map_err(|error| {
         tracing::warn!(%error, store = found.entry.store, "a store takes no scripts");
         LATER
-    })
+    })?;
+    Ok((opened, Pass { address: found.address, tag }))
+}
+
+/// By what a session was opened: the mailbox, and the tag of the password.
+struct Pass {
+    address: String,
+    tag: String,
+}
+
+/// Returns once the directory does not admit the session any more.
+async fn revoked(replica: &Replica, pass: &Pass) {
+    let mut changed = replica.changed();
+    // The sender lives in the replica.
+    while changed.changed().await.is_ok() {
+        let admitted = replica.find(&pass.address).is_some_and(|found| {
+            found.entry.state == MailboxState::Active
+                && found.entry.allows(Protocol::ManageSieve)
+                && found.entry.credentials().any(|(_, credential)| credential.tag() == pass.tag)
+        });
+        if replica.loaded() && !admitted {
+            return;
+        }
+    }
 }
 
 /// Lets client and store speak until one of them ends. The store ends what is idle.

@@ -73,7 +73,8 @@ async fn what_is_left_out_gets_the_documented_default() {
                         "queueStorage": {"size": "5Gi"}},
             "store": {"shards": 1, "retiredRetention": "90d", "storage": {"size": "50Gi"}},
             "antispam": {"replicas": 2, "thresholds": {"addHeader": 6, "reject": 15}},
-            "antivirus": {"replicas": 2, "onFailure": "Defer", "onDetection": "Reject"}
+            "antivirus": {"replicas": 2, "onFailure": "Defer", "onDetection": "Reject"},
+            "limits": {"messagesPerHour": 300, "recipientsPerMessage": 100}
         })
     );
     let mut partial = system();

@@ -93,7 +93,7 @@ registry() {
   alive apiserver || die 'no cluster is up'
   needs=(docker-registry:docker-registry); deps >&2
   mkdir -p "$root/registries/$at"
-  echo "server = \"http://$at\"" >"$root/registries/$at/hosts.toml"
+  printf 'server = "http://%s"\n[host."http://%s"]\ncapabilities = ["pull", "resolve"]\n' "$at" "$at" >"$root/registries/$at/hosts.toml"
   printf '[[registry]]\nlocation = "%s"\ninsecure = true\n' "$at" >"$root/registries/buildah.conf"
   cat >"$root/registries/registry.yaml" <<Y
 version: 0.1

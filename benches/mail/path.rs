@@ -51,14 +51,7 @@ async fn journal(world: &World, spec: serde_json::Value) {
     }
     let patch = Patch::Merge(json!({"spec": {"journal": spec}}));
     world.api::<MailSystem>().patch("mail", &PatchParams::default(), &patch).await.unwrap();
-    eventually(LONG, "the gateways are replaced", async || {
-        let system = world.api::<MailSystem>().get("mail").await.map_err(|e| e.to_string())?;
-        let status = system.status.unwrap_or_default();
-        let changing = status.conditions.iter().any(|c| c.type_ == "Reconciling");
-        let seen = status.observed_generation == system.metadata.generation;
-        if seen && !changing { Ok(()) } else { Err(format!("{:?}", status.conditions)) }
-    })
-    .await;
+    world.settled(LONG).await;
     if wanted {
         world.condition::<MailSystem>("mail", "JournalHealthy", "True", LONG).await;
     }

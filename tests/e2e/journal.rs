@@ -107,14 +107,7 @@ fn preferred_accepts_without_object_storage_and_uploads_later() {
         let durability = async |durability: &str| {
             let patch = Patch::Merge(json!({"spec": {"journal": {"durability": durability}}}));
             world.api::<MailSystem>().patch("mail", &PatchParams::default(), &patch).await.unwrap();
-            eventually(LONG, "the gateways are replaced", async || {
-                let system = world.api::<MailSystem>().get("mail").await.map_err(|e| e.to_string())?;
-                let status = system.status.unwrap_or_default();
-                let changing = status.conditions.iter().any(|c| c.type_ == "Reconciling");
-                let seen = status.observed_generation == system.metadata.generation;
-                if seen && !changing { Ok(()) } else { Err(format!("{:?}", status.conditions)) }
-            })
-            .await;
+            world.settled(LONG).await;
             healthy(world, "True", "Written").await;
         };
         durability("Preferred").await;

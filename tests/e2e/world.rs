@@ -185,6 +185,18 @@ impl World {
         .await
     }
 
+    /// Waits until the system's pods are those that its spec wants.
+    pub(crate) async fn settled(&self, deadline: Duration) {
+        eventually(deadline, "the system has settled", async || {
+            let system = self.api::<MailSystem>().get("mail").await.map_err(|e| e.to_string())?;
+            let status = system.status.unwrap_or_default();
+            let changing = status.conditions.iter().any(|c| c.type_ == "Reconciling");
+            let seen = status.observed_generation == system.metadata.generation;
+            if seen && !changing { Ok(()) } else { Err(format!("{:?}", status.conditions)) }
+        })
+        .await;
+    }
+
     /// A new mailbox, ready, with a generated password. `more` is merged into its spec.
     pub(crate) async fn mailbox(&self, more: serde_json::Value) -> Account {
         let name = unique("u");

@@ -292,8 +292,6 @@ impl TryFrom<&api::Mailbox> for MailboxFact {
     }
 }
 
-impl MailboxFact {}
-
 fn wish(forward: &api::mailbox::Forward) -> Result<super::Wish, AddressError> {
     Ok(super::Wish { to: directory::fold(&forward.to)?.into(), copy: forward.keep_copy })
 }

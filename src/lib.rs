@@ -37,6 +37,7 @@ pub mod metrics;
 pub mod names;
 pub mod operator;
 pub mod quantity;
+pub mod role;
 pub mod shutdown;
 pub mod signing;
 pub mod store_login;

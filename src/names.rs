@@ -28,6 +28,27 @@ pub const CONFIRM_DELETION: &str = "mail.angiang.gov.vn/confirm-deletion";
 /// `status.sendingSuspended.since`.
 pub const RESUME_SENDING: &str = "mail.angiang.gov.vn/resume-sending";
 
+/// Annotations of a shard's Lease ([`SystemName::store`] is its name): who is primary is decided over them. Each change is
+/// a compare-and-swap by an agent; the last two are for people and for `kubectl mail`.
+pub mod lease {
+    /// The epoch, a decimal number; its parity names the holder. Absent or `0`: nobody ever served.
+    pub const EPOCH: &str = "mail.angiang.gov.vn/epoch";
+    /// `true`: the holder registered that the other disk has everything.
+    pub const IN_SYNC: &str = "mail.angiang.gov.vn/in-sync";
+    /// `true`: the holder has stopped serving this epoch.
+    pub const RELEASED: &str = "mail.angiang.gov.vn/released";
+    /// Name of the pod that asks a holder which it cannot hear to make way.
+    pub const HANDOVER_TO: &str = "mail.angiang.gov.vn/handover-to";
+    /// By which a planned switchover is ordered; its value is the epoch that is to end, so that an order is carried out once.
+    pub const SWITCHOVER: &str = "mail.angiang.gov.vn/switchover";
+    /// By which the disk of a pod is declared gone, so that the other serves although changes may be missing there; its
+    /// value is `POD@EPOCH`, with the epoch of the Lease.
+    pub const DECLARE_LOST: &str = "mail.angiang.gov.vn/declare-lost";
+}
+
+/// Label of a store pod with its role: `primary` or `replica`. For people and Services of their own; gateways ask the agents.
+pub const ROLE_LABEL: &str = "mail.angiang.gov.vn/role";
+
 /// Ports inside the cluster. The outer ones are the protocols' own.
 pub mod ports {
     /// SMTP between servers (RFC 5321).
@@ -50,6 +71,10 @@ pub mod ports {
     pub const PROXY_POP3S: u16 = 10995;
     /// nginx asks here who a client is; loopback of the gateway pod only.
     pub const AUTH_HTTP: u16 = 9000;
+    /// The stores' agents speak to each other here, and gateways ask them for their role.
+    pub const ROLE: u16 = 9101;
+    /// The replica's Cyrus takes what the primary's sends.
+    pub const CYRUS_SYNC: u16 = 2005;
     /// The door: LMTP of the store's agent.
     pub const DOOR: u16 = 2003;
     /// SMTP of the gateways for what Sieve sends, reached by the stores.

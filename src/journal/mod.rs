@@ -3,14 +3,19 @@
 //! ```text
 //!  entries ──▶ plain (text, checksums) ──▶ sealed (age, with a label) ──▶ bytes, and back
 //!  writer ── batches ──▶ seal ──▶ storage (S3) or the backlog on a volume
+//!  Postfix' log ──▶ ledger (what is still open) ──▶ completion (what became of it) ──▶ seal ──▶ storage
 //! ```
 //!
-//! [`plain`] and [`sealed`] are pure: they know neither object storage nor files. The format is in `docs/journal.md`; the
+//! [`plain`], [`sealed`], [`completion`], [`ledger`] and [`retention`] are pure: they know neither object storage nor files. The format is in `docs/journal.md`; the
 //! stock tool `age` opens a segment.
 
+mod as_text;
+pub mod completion;
 mod label;
+pub mod ledger;
 mod listing;
 pub mod plain;
+pub mod retention;
 pub mod sealed;
 pub mod storage;
 mod stream;

@@ -21,7 +21,7 @@ use super::{
 };
 
 /// How every age file begins, whatever its version.
-const MAGIC: &[u8] = b"age-encryption.org/";
+pub(super) const MAGIC: &[u8] = b"age-encryption.org/";
 
 /// A segment cannot be made.
 #[derive(Debug, thiserror::Error)]

@@ -88,6 +88,19 @@ impl Storage {
         Self { location: Arc::new(location), folder: Arc::new(folder), client: Arc::default() }
     }
 
+    /// The part of it below `folder`.
+    #[must_use]
+    pub fn within(&self, folder: &str) -> Self {
+        let prefix = format!("{}/{folder}", self.location.prefix);
+        let location =
+            Location { prefix: prefix.trim_start_matches('/').to_owned(), ..(*self.location).clone() };
+        Self {
+            location: Arc::new(location),
+            folder: Arc::clone(&self.folder),
+            client: Arc::clone(&self.client),
+        }
+    }
+
     fn client(&self) -> Result<Arc<AmazonS3>, StorageError> {
         let ca = match std::fs::read(self.folder.join(keys::CA)) {
             Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
@@ -162,6 +175,18 @@ impl Storage {
     pub async fn get(&self, name: &Name) -> Result<Bytes, StorageError> {
         let (client, path) = (self.client()?, self.path(&name.to_string()));
         Ok(within(SEGMENT, async { client.get(&path).await?.bytes().await }).await?)
+    }
+
+    /// Deletes a segment; one that is not there is deleted.
+    ///
+    /// # Errors
+    /// It is not certain that it is gone.
+    pub async fn delete(&self, name: &Name) -> Result<(), StorageError> {
+        let (client, path) = (self.client()?, self.path(&name.to_string()));
+        match within(0, client.delete(&path)).await {
+            Ok(()) | Err(Failure::Answered(object_store::Error::NotFound { .. })) => Ok(()),
+            Err(failure) => Err(failure.into()),
+        }
     }
 
     /// Writes a few bytes over and over, to see whether writing works.

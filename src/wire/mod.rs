@@ -11,6 +11,7 @@ pub mod cyrus;
 pub mod from;
 pub mod imap;
 pub mod lmtp;
+pub mod maillog;
 pub mod managesieve;
 pub mod milter;
 pub mod policy;

@@ -154,9 +154,21 @@ pub fn now() -> u64 {
 
 /// What the segments of one run are named after: no two runs share a name, so a number is never used twice, whatever
 /// became of a volume or of a request whose answer was lost. Series of a pod sort by time.
-fn series(pod: &str, millis: u64) -> std::io::Result<String> {
+///
+/// # Errors
+/// There are no random bytes.
+pub fn series(pod: &str, millis: u64) -> std::io::Result<String> {
     let random: [u8; 4] = random()?;
     Ok(format!("{pod}.{millis:012x}{:08x}", u32::from_be_bytes(random)))
+}
+
+/// When the run of this pod's began that a series is named after (Unix milliseconds); `None` if it is another pod's.
+#[must_use]
+pub fn began(series: &str, pod: &str) -> Option<u64> {
+    let stamp = series.strip_prefix(pod)?.strip_prefix('.')?;
+    let (millis, random) = stamp.split_at_checked(12)?;
+    let fits = random.len() == 8 && stamp.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u64::from_str_radix(millis, 16).ok().filter(|_| fits)
 }
 
 fn random<const N: usize>() -> std::io::Result<[u8; N]> {

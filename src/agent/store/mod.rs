@@ -106,8 +106,12 @@ pub async fn run(
     let mut all = registry();
     metrics.register(&mut all);
     replica.register(&mut all);
+    let (host, lmtp) = (&settings.common.mail_hostname, (settings.shard, services.lmtp));
+    let door = Door::new(host, lmtp, replica.clone(), provisioner.clone(), metrics.clone())
+        .of_pod(&settings.common.pod_name);
     let about = (replica.clone(), provisioner.clone());
     let status = Router::new().route("/status", get(async move || status(&about.0, &about.1)));
+    let status = status.merge(door.routes());
     let starts = watch::Sender::new(0);
 
     let mut parts = JoinSet::new();
@@ -124,9 +128,8 @@ pub async fn run(
     ));
     parts.spawn(named("provision", forever(provisioner.clone().run(starts.subscribe()))));
 
-    let (stop_cyrus, host) = (CancellationToken::new(), &settings.common.mail_hostname);
+    let stop_cyrus = CancellationToken::new();
     let cyrus = tokio::spawn(cyrus::supervise(cyrus::command, metrics.clone(), starts, stop_cyrus.clone()));
-    let door = Door::new(host, (settings.shard, services.lmtp), replica, provisioner, metrics);
     let door = tokio::spawn(door.run(sockets.door, shutdown.clone()));
 
     let ended = tokio::select! {

@@ -1,7 +1,8 @@
 //! The door: the LMTP service in front of Cyrus. Every delivery into this store passes it.
 //!
 //! Messages come in from the gateways, go out to Cyrus' `lmtpd` on the loopback as a stream, and Cyrus' replies go back
-//! as they are. For each recipient, in this order:
+//! as they are, but for `250`: that becomes a [`Receipt`], by which the gateway knows which store has the message. For each
+//! recipient, in this order:
 //!
 //! 1. the address is looked up in the directory: unknown or another shard's → `451`, for then the gateway's copy of the
 //!    directory is newer than ours or older, and a refusal would bounce a message that was accepted;
@@ -19,6 +20,7 @@ mod head;
 mod holds;
 mod locks;
 mod relay;
+mod routes;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -36,6 +38,7 @@ use tokio_util::{codec::Framed, sync::CancellationToken, task::TaskTracker};
 use super::{metrics::Metrics, provision::Provisioner};
 use crate::{
     agent::{directory::Replica, sockets::listener::accept},
+    journal::completion::Receipt,
     wire::{lmtp::ServerCodec, reply::Reply},
 };
 use locks::Locks;
@@ -58,6 +61,8 @@ pub struct Door {
     metrics: Metrics,
     upstream: Upstream,
     locks: Locks,
+    /// What a delivery is answered with.
+    receipt: Receipt,
 }
 
 impl Door {
@@ -72,7 +77,14 @@ impl Door {
     ) -> Self {
         let upstream = Upstream::new(cyrus, TRANSACTIONS);
         let locks = Locks::default();
-        Self { hostname: hostname.into(), shard, replica, provisioner, metrics, upstream, locks }
+        let receipt = Receipt::of(hostname);
+        Self { hostname: hostname.into(), shard, replica, provisioner, metrics, upstream, locks, receipt }
+    }
+
+    /// The same door, which says in its answers that the message is in `pod`.
+    #[must_use]
+    pub fn of_pod(self, pod: &str) -> Self {
+        Self { receipt: Receipt::of(pod), ..self }
     }
 
     /// Serves until `close`, then lets transactions end that have begun.

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     agent::lmtp::{Error as LmtpError, Transaction},
     agent::store::metrics::Recipient,
-    journal::JournalId,
+    journal::{JournalId, completion::Receipt},
     wire::{
         lmtp::{Command, Input},
         reply::Reply,
@@ -56,6 +56,7 @@ impl Session {
                 (None, Ok(transaction)) => match transaction.stored().await {
                     // It was there when it was asked for: it is being moved.
                     Ok(reply) if is_unknown(&reply) => Reply::new(451, 2, 1, "the mailbox is being moved"),
+                    Ok(reply) if reply.is_success() => receipt(&self.door.receipt),
                     Ok(reply) => reply,
                     Err(error) => {
                         let reply = away(&error);
@@ -85,7 +86,7 @@ impl Session {
                 Ok(true) => {
                     tracing::info!(address, journal_id = %id, "the mailbox holds a message already");
                     self.door.metrics.recipients.get_or_create(&Recipient { fate: "held" }).inc();
-                    Some(Reply::new(250, 1, 5, "the mailbox holds it already"))
+                    Some(receipt(&self.door.receipt.clone().held()))
                 }
                 Err(HoldsError::Cyrus(error)) => Some(away(&error)),
                 // Cyrus takes the message, and then a copy is better than none.
@@ -171,6 +172,11 @@ impl Session {
         }
         transaction.data(piece).await.map(|()| transaction).map_err(|error| away(&error))
     }
+}
+
+/// A store has the message.
+fn receipt(receipt: &Receipt) -> Reply {
+    Reply::new(250, 1, 5, &receipt.to_string())
 }
 
 /// How long ago a message was accepted.

@@ -78,7 +78,7 @@ impl World {
         let provisioner =
             Provisioner::that_found(replica.clone(), &["an@x.vn", "binh@x.vn", "suspended@x.vn"]);
         let (metrics, close) = (Metrics::default(), CancellationToken::new());
-        let door = Door::new("store", (0, cyrus), replica, provisioner, metrics.clone());
+        let door = Door::new("store", (0, cyrus), replica, provisioner, metrics.clone()).of_pod("store-0");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let door = tokio::spawn(door.run(listener, close.clone()));
@@ -112,7 +112,7 @@ async fn peer(how: Peer) -> (SocketAddr, JoinHandle<(Vec<Bytes>, BytesMut)>) {
 const REFUSED: &str = "451 4.2.1 no such mailbox here yet\r\n";
 
 #[tokio::test]
-async fn recipients_are_judged_and_the_replies_and_the_message_pass_unchanged() {
+async fn recipients_are_judged_the_message_passes_unchanged_and_the_answer_names_the_pod() {
     let (address, peer) = peer(Peer::Stores).await;
     let mut world = World::new(directory(), address).await;
     world.say("RCPT TO:<an@x.vn>\r\n", "503 5.5.1 no transaction is open\r\n").await;
@@ -122,7 +122,7 @@ async fn recipients_are_judged_and_the_replies_and_the_message_pass_unchanged() 
     world.say("RCPT TO:<Alias@X.vn>\r\n", "250 2.1.5 ok\r\n").await;
     world.say("RCPT TO:<suspended@x.vn>\r\n", "250 2.1.5 ok\r\n").await;
     world.say("DATA\r\n", "354 go ahead\r\n").await;
-    let replies = "250 2.1.5 Success SESSIONID=<x>\r\n452 4.2.2 Over quota\r\n";
+    let replies = "250 2.1.5 Ok store-0\r\n452 4.2.2 Over quota\r\n";
     world.say("Subject: ễ\r\n\r\n..\r\n.\r\n", replies).await;
     world.close.cancel();
     world.expect("421 4.3.2 closing\r\n").await;

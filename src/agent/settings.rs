@@ -114,6 +114,9 @@ pub struct JournalSettings {
     /// The largest backlog in bytes.
     #[arg(id = "journal_backlog", long = "journal-backlog", env = "JOURNAL_BACKLOG", required = false)]
     pub backlog: u64,
+    /// After how many days what is settled is deleted; never if absent.
+    #[arg(id = "journal_retention", long = "journal-retention", env = "JOURNAL_RETENTION_DAYS")]
+    pub retention: Option<u32>,
     /// Folder with the files of the credentials' Secret.
     #[arg(id = "journal_credentials", long = "journal-credentials", default_value = "/etc/journal")]
     pub credentials: PathBuf,
@@ -202,12 +205,13 @@ mod tests {
             "--journal-prefix=n/s",
             &keys,
             "--journal-backlog=1024",
+            "--journal-retention=30",
         ];
         assert!(parse_with("Defer", &none).unwrap().settings.journal.is_none());
         let journal = parse_with("Defer", &whole).unwrap().settings.journal.unwrap();
         assert_eq!(
-            (journal.durability, journal.keys.len(), journal.endpoint),
-            (Durability::Preferred, 2, None)
+            (journal.durability, journal.keys.len(), journal.endpoint, journal.retention),
+            (Durability::Preferred, 2, None, Some(30))
         );
         assert!(parse_with("Defer", &whole[..5]).is_err());
         assert!(parse_with("Defer", &["--journal-keys=age1x"]).is_err());

@@ -22,7 +22,7 @@ impl Daemon {
             Self::Postfix => "reload-postfix",
             Self::Nginx => "reload-nginx",
         };
-        match write_line(&run_dir.join(fifo)) {
+        match write_line(&run_dir.join(fifo), "reload") {
             Ok(()) => tracing::info!(daemon = ?self, "asked to reload"),
             Err(error) => tracing::info!(daemon = ?self, %error, "not asked to reload: it is not up"),
         }
@@ -30,10 +30,10 @@ impl Daemon {
 }
 
 /// Without waiting for a reader, and without making a file where there is no FIFO.
-fn write_line(fifo: &Path) -> io::Result<()> {
+pub(super) fn write_line(fifo: &Path, line: &str) -> io::Result<()> {
     let sender = pipe::OpenOptions::new().open_sender(fifo)?;
     // The runtime's own `try_write` would wait to hear that the pipe can be written to.
-    File::from(sender.into_nonblocking_fd()?).write_all(b"reload\n")
+    File::from(sender.into_nonblocking_fd()?).write_all(format!("{line}\n").as_bytes())
 }
 
 #[cfg(test)]

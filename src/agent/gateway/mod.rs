@@ -11,6 +11,7 @@
 //!
 //! It needs no API server once the directory is on its disk. When one part ends, all end: the kubelet starts it anew.
 
+pub mod audit;
 mod certificate;
 mod daemon;
 mod domains;
@@ -34,6 +35,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
+    audit::{Audit, replay::Replay},
     gate::{Gate, decide::Policy},
     router::{Router, Stores},
     sieve::Proxy,
@@ -69,6 +71,9 @@ pub enum Error {
     /// The folder of the journal's backlog cannot be read: what waits there would be forgotten.
     #[error("the journal's backlog cannot be read: {0}")]
     Journal(io::Error),
+    /// What was known of accepted mail cannot be read, or Postfix' log cannot be made.
+    #[error("the audit cannot begin: {0}")]
+    Audit(io::Error),
     /// The token's file is empty: anybody's verdict would count.
     #[error("the token of verdicts is empty")]
     NoToken,
@@ -87,7 +92,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let stop = shutdown.child_token();
-    let mut parts = start(&settings, &replica, &stop).await?;
+    let mut parts = Box::pin(start(&settings, &replica, &stop)).await?;
     tokio::select! {
         () = shutdown.cancelled() => {}
         _ = parts.join_next() => {}
@@ -106,9 +111,14 @@ async fn start(
     stop: &CancellationToken,
 ) -> Result<JoinSet<()>, Error> {
     let token = token(settings).await?;
+    // Before anything is made on it.
+    let new_volume = !settings.data_dir.join(journal::BACKLOG).exists();
     let opened = journal::open(settings, stop).map_err(Error::Journal)?;
+    let audit = journal::audit(settings, new_volume);
+    let (audit, auditing) = Audit::open(audit, stop.clone()).map_err(Error::Audit)?;
     let journal = opened.as_ref().and_then(|opened| opened.journal.clone());
     let gate = gate(settings, &token, replica).with_journal(journal);
+    let replay = Replay::new(audit.clone(), replica.clone(), gate.clone(), &token);
     let stores = Stores::new(&settings.store_host_pattern);
     let router = Router::new(&settings.common.mail_hostname, replica.clone(), stores.clone());
     let logins = Logins::open(&settings.data_dir);
@@ -131,6 +141,7 @@ async fn start(
     if let Some(journal) = &observed {
         journal.register(&mut registry);
     }
+    audit.register(&mut registry);
     router.register(&mut registry);
     let run = &settings.run_dir;
     let sending = Sending::new(replica.clone(), &settings.cache_address);
@@ -154,7 +165,9 @@ async fn start(
     let address = settings.auth_address;
     parts.spawn(serve_auth(tcp(address).await?, auth.routes(), stop.clone()));
     parts.spawn(sieve.run(tcp(settings.sieve_address).await?, stop.clone()));
-    let extra = status(replica, observed, sending).merge(logins.routes()).merge(segments);
+    parts.spawn(auditing);
+    let extra = status(replica, (observed, audit.clone()), sending).merge(logins.routes());
+    let extra = extra.merge(segments).merge(audit.routes()).merge(replay.routes());
     let address = settings.common.http_address;
     let server = http::serve(tcp(address).await?, readiness.clone(), registry, extra, stop.clone());
     parts.spawn(async move { logged(server.await) });
@@ -178,13 +191,14 @@ fn gate(settings: &GatewaySettings, token: &str, replica: &Replica) -> Gate {
 }
 
 /// What the operator asks: from which Secrets of the directory, and which issue of them, daemons are answered; who sends in
-/// bulk; and how the journal is, if there is one.
-fn status(replica: &Replica, journal: Option<Journal>, sending: Sending) -> Routes {
+/// bulk; and how the journal is and what is unaccounted for, if there is one.
+fn status(replica: &Replica, journal: (Option<Journal>, Audit), sending: Sending) -> Routes {
     let replica = replica.clone();
     let answer = async move || {
         let mut answer = json!({ "directory": replica.issued(), "bulk": sending.bulk() });
-        if let Some(journal) = &journal {
+        if let (Some(journal), audit) = &journal {
             answer["journal"] = json!(journal.report());
+            answer["audit"] = json!(audit.report());
         }
         Json(answer)
     };

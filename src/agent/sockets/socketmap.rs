@@ -3,7 +3,7 @@
 //! Keys come in as the client typed them; the directory's answer goes out. It must not say "not found" while no
 //! directory is held: that would bounce mail.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
@@ -66,6 +66,33 @@ pub fn answer(replica: &Replica, request: &Request) -> Reply {
         b"refusal" => found.entry.refusal.as_ref().map_or(Reply::NotFound, refusal),
         _ => Reply::Perm("no such map".into()),
     }
+}
+
+/// Where mail for `address` goes in the end, as Postfix finds out by asking for aliases again and again; `None` while the
+/// directory does not tell.
+#[must_use]
+pub fn expand(replica: &Replica, address: &str) -> Option<Vec<String>> {
+    let (mut open, mut seen, mut ends) = (vec![address.to_owned()], BTreeSet::new(), Vec::new());
+    while let Some(address) = open.pop() {
+        if !seen.insert(address.to_ascii_lowercase()) {
+            continue;
+        }
+        let request = Request { map: Bytes::from_static(b"alias"), key: Bytes::from(address.clone()) };
+        match answer(replica, &request) {
+            Reply::Ok(targets) => {
+                let targets: Vec<_> =
+                    String::from_utf8_lossy(&targets).split(',').map(str::to_owned).collect();
+                // One that leads to itself ends there.
+                if targets.iter().any(|target| target.eq_ignore_ascii_case(&address)) {
+                    ends.push(address);
+                }
+                open.extend(targets.into_iter().rev());
+            }
+            Reply::NotFound => ends.push(address),
+            _ => return None,
+        }
+    }
+    Some(ends)
 }
 
 /// Whether the address is the mailbox's own, with or without a detail.
@@ -177,6 +204,28 @@ mod tests {
             assert_eq!(ask(&replica, "sender", key), Reply::NotFound, "{key}");
         }
         assert!(matches!(ask(&replica, "transport", "an@x.vn"), Reply::Perm(_)));
+    }
+
+    #[test]
+    fn an_address_leads_where_postfix_would_find_it_to_lead() {
+        use crate::directory::{Entry, Forward, MailboxEntry, Shard};
+        let forward = |to: &str, copy| Some(Forward { to: to.into(), copy });
+        let mailbox = |forward| Entry::Mailbox(MailboxEntry { forward, ..MailboxEntry::default() });
+        let entries = [
+            ("an@x.vn".to_owned(), mailbox(forward("binh@x.vn", true))),
+            ("binh@x.vn".to_owned(), mailbox(forward("an@x.vn", true))),
+            ("chi@x.vn".to_owned(), mailbox(forward("an@x.vn", false))),
+            ("van-thu@x.vn".to_owned(), Entry::Alias("chi@x.vn".into())),
+        ];
+        let replica = testing::empty();
+        assert_eq!(expand(&replica, "an@x.vn"), None, "it is not known yet");
+        testing::fill(&replica);
+        let shard = Shard { entries: entries.into(), ..Shard::default() };
+        assert_eq!(replica.offer_shard(1, 0, 2, shard), crate::agent::directory::Offer::Taken);
+        let both = || Some(vec!["an@x.vn".to_owned(), "binh@x.vn".to_owned()]);
+        assert_eq!(expand(&replica, "an@x.vn"), both());
+        assert_eq!(expand(&replica, "van-thu@x.vn"), both());
+        assert_eq!(expand(&replica, "o@example.net"), Some(vec!["o@example.net".to_owned()]));
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod verdict;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
     metrics::{counter::Counter, family::Family},
@@ -32,7 +33,7 @@ use crate::{
     agent::{directory::Replica, sockets::listener},
     journal::writer::Journal,
 };
-use decide::{Decision, Policy};
+use decide::{Decision, Origin, Policy, decide};
 use message::Memory;
 use scan::Scanner;
 use session::Session;
@@ -70,6 +71,11 @@ pub struct Gate {
     messages: Family<Judged, Counter>,
 }
 
+/// No clamd has judged a message.
+#[derive(Debug, thiserror::Error)]
+#[error("no clamd can scan it at the moment")]
+pub struct Unscanned;
+
 impl Gate {
     /// A gate that knows Rspamd's verdicts by `token`, senders by the `directory`, and asks the clamds that `host`
     /// resolves to at `port`.
@@ -103,6 +109,19 @@ impl Gate {
             }
         };
         listener::serve(listener, SESSIONS, close, session).await;
+    }
+
+    /// What was found in a message that was judged before, and comes from the journal; it may pass if nothing was.
+    ///
+    /// # Errors
+    /// Nobody can scan it.
+    pub async fn look_again(&self, message: &[Bytes]) -> Result<Option<String>, Unscanned> {
+        let scan = self.scanner.scan(message).await;
+        match decide(Origin::Internal, true, &scan, self.policy) {
+            Decision::Accept | Decision::AcceptUnscanned => Ok(None),
+            Decision::Quarantine(name) | Decision::Reject(name) => Ok(Some(name)),
+            Decision::DeferUnjudged | Decision::DeferUnscanned | Decision::Object(_) => Err(Unscanned),
+        }
     }
 
     fn count(&self, decision: &Decision) {

@@ -22,6 +22,12 @@ pub struct Journal {
     #[schemars(length(max = 32))]
     pub backlog: String,
 
+    /// After how many days what is settled is deleted, from `7d` to `30d`. Nothing is deleted if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = ("self.matches('^([7-9]|[12][0-9]|30)d$')", "must be a number of days from 7d to 30d, such as 30d"))]
+    #[schemars(length(max = 3))]
+    pub retention: Option<String>,
+
     /// Public keys (age, `age1…`) that can read the journal besides the system's own, which is in the Secret
     /// `<name>-journal-key`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -11,7 +11,8 @@ pub struct MailSystemStatus {
     /// The generation of the spec that the conditions speak of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `GatewayAvailable`, `StoreAvailable`, `AntispamAvailable`, `AntivirusAvailable`, `CertificateValid`.
+    /// `Ready`, `GatewayAvailable`, `StoreAvailable`, `AntispamAvailable`, `AntivirusAvailable`, `CertificateValid`; with a
+    /// journal `JournalHealthy` and `DeliveryAccounted`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "super::super::schema::conditions")]
     pub conditions: Vec<Condition>,
@@ -27,6 +28,13 @@ pub struct MailSystemStatus {
     /// When the served certificate expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_expiry: Option<Time>,
+    /// With a journal: accepted messages that were not delivered, relayed or returned, and that are in no queue. Absent while
+    /// that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unaccounted: Option<u32>,
+    /// When the oldest of them was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_unaccounted: Option<Time>,
 }
 
 /// A workload of the system.

@@ -114,6 +114,7 @@ fn journal(journal: &Journal) -> Vec<EnvVar> {
         pod::env("JOURNAL_KEYS", journal.keys.join(",")),
         pod::env("JOURNAL_BACKLOG", journal.backlog.to_string()),
     ];
+    all.extend(journal.retention.map(|days| pod::env("JOURNAL_RETENTION_DAYS", days.to_string())));
     all.extend(location.endpoint.iter().map(|endpoint| pod::env("JOURNAL_ENDPOINT", endpoint.clone())));
     all
 }
@@ -139,6 +140,8 @@ fn postfix(v: &Validated) -> Container {
             volumes::mount("postfix-tmp", "/tmp"),
             volumes::mount("postfix-data", "/var/lib/postfix"),
             volumes::mount_folder("queue", "postfix", "/var/spool/postfix"),
+            // Made by the agent, which starts first.
+            volumes::mount_folder("queue", "agent/log", "/var/log/mail"),
         ]),
         ..pod::root_container("postfix", &v.images.postfix, &CAPABILITIES)
     }

@@ -95,6 +95,7 @@ fn every_wish_of_a_large_system_reaches_its_object() {
 fn a_journal_reaches_the_gateways_agent_and_its_way_out() {
     let (mut v, without) = of(SMALL);
     v.journal = Some(Journal {
+        retention: Some(30),
         location: Location {
             endpoint: Some("https://s3.x.vn:9000".into()),
             region: "us-east-1".into(),

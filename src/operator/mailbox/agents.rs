@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use super::index::Key;
 use crate::{
     directory::Keeping,
-    journal::writer::Report,
+    journal::{ledger, writer::Report},
     names::{Component, MANAGER, SHARD_LABEL, SystemName, ports},
 };
 
@@ -98,6 +98,9 @@ pub struct Answer {
     /// How a gateway's journal is, if it has one.
     #[serde(default)]
     pub journal: Option<Report>,
+    /// What a gateway knows of the mail that it accepted, if it has a journal.
+    #[serde(default)]
+    pub audit: Option<ledger::Report>,
     /// Mailboxes that send in bulk, by address.
     #[serde(default)]
     pub bulk: BTreeMap<String, BulkAnswer>,

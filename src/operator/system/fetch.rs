@@ -19,9 +19,12 @@ use serde::de::DeserializeOwned;
 use super::workloads::Workloads;
 use crate::{
     api::MailSystem,
-    journal::writer::Report,
+    journal::{ledger, writer::Report},
     names::{Component, SystemName},
-    operator::{cluster::ownership::is_ours, mailbox::ask_one},
+    operator::{
+        cluster::ownership::is_ours,
+        mailbox::{Answer, ask_one},
+    },
 };
 
 const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
@@ -124,13 +127,22 @@ pub async fn fetch(client: &Client, name: SystemName, system: MailSystem) -> Res
     })
 }
 
-/// What the journals of the gateways' pods say, by pod; nothing is asked without a journal.
+/// What the gateways' pods say of their journals; nothing is asked without a journal.
+#[derive(Clone, Debug, Default)]
+pub struct Journals {
+    /// How each is written, by pod; `None` where it did not say.
+    pub written: Vec<(String, Option<Report>)>,
+    /// What each knows of the mail that it accepted.
+    pub audited: Vec<(String, Option<ledger::Report>)>,
+}
+
+/// Asks the gateways' pods.
 ///
 /// # Errors
 /// The API server's. An agent that does not answer is no error.
-pub async fn journals(client: &Client, fetched: &Fetched) -> Result<Vec<(String, Option<Report>)>, Error> {
+pub async fn journals(client: &Client, fetched: &Fetched) -> Result<Journals, Error> {
     if fetched.system.spec.journal.is_none() {
-        return Ok(Vec::new());
+        return Ok(Journals::default());
     }
     let labels = fetched.name.selector(Component::Gateway);
     let labels: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -139,12 +151,17 @@ pub async fn journals(client: &Client, fetched: &Fetched) -> Result<Vec<(String,
     let asked = pods.into_iter().map(|pod| async move {
         let ip = pod.status.as_ref().and_then(|status| status.pod_ip.clone());
         let answer = match ip {
-            Some(ip) => ask_one(&ip).await,
-            None => None,
+            Some(ip) => ask_one(&ip).await.unwrap_or_default(),
+            None => Answer::default(),
         };
-        (pod.name_any(), answer.and_then(|answer| answer.journal))
+        (pod.name_any(), answer)
     });
-    Ok(join_all(asked).await)
+    let mut journals = Journals::default();
+    for (pod, answer) in join_all(asked).await {
+        journals.written.push((pod.clone(), answer.journal));
+        journals.audited.push((pod, answer.audit));
+    }
+    Ok(journals)
 }
 
 /// Reads what runs.

@@ -39,6 +39,8 @@ pub struct Journal {
     pub backlog: u64,
     /// Whom it is encrypted for.
     pub keys: Vec<String>,
+    /// After how many days what is settled is deleted; never if absent.
+    pub retention: Option<u32>,
 }
 
 /// Checks the spec; `None` without a journal.
@@ -56,6 +58,10 @@ pub fn validate(fetched: &Fetched, wrong: &mut Vec<String>) -> Option<Journal> {
     if port.is_none() {
         wrong.push("spec.journal.objectStorage.endpoint: write https://host or https://host:port".to_owned());
     }
+    let retention = spec.retention.as_deref().map(days);
+    if retention == Some(None) {
+        wrong.push("spec.journal.retention: write a number of days from 7d to 30d".to_owned());
+    }
     let own = key(fetched, wrong)?;
     let prefix = storage.prefix.clone();
     Some(Journal {
@@ -69,6 +75,7 @@ pub fn validate(fetched: &Fetched, wrong: &mut Vec<String>) -> Option<Journal> {
         credentials: storage.credentials_secret.clone(),
         durability: spec.durability,
         backlog: backlog?,
+        retention: retention.flatten(),
         keys: std::iter::once(own).chain(spec.additional_keys.iter().cloned()).collect(),
     })
 }
@@ -113,6 +120,12 @@ pub fn new_key(name: &SystemName) -> Secret {
 fn value<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
     let bytes = secret.data.as_ref()?.get(key)?;
     Some(std::str::from_utf8(&bytes.0).ok()?.trim()).filter(|text| !text.is_empty())
+}
+
+/// Days in `30d`. Longer than mail waits in a queue; and no longer than a store knows what was deleted (30 days).
+#[must_use]
+pub fn days(text: &str) -> Option<u32> {
+    text.strip_suffix('d')?.parse().ok().filter(|days| (7..=30).contains(days))
 }
 
 /// The port in `https://host:port`, else the scheme's.

@@ -5,6 +5,7 @@
 //! something is missing, every [`RETRY`] besides. What stands already is not applied again ([`memory`]). It never sleeps, and an object that it cannot read is a matter of that
 //! object alone.
 
+pub mod audit;
 pub mod availability;
 pub mod certificate;
 mod context;

@@ -15,6 +15,7 @@ use kube::{
 };
 
 use super::{
+    audit,
     context::{Context, ReconcileError},
     explain::explain,
     fetch::{self, Fetched, Troubles},
@@ -181,7 +182,8 @@ async fn observe(
         workloads,
         outcome,
         trouble: &trouble,
-        journal: journal::finding(fetched, &journals),
+        journal: journal::finding(fetched, &journals.written),
+        delivery: audit::delivery(fetched, &journals.audited, Timestamp::now().as_millisecond()),
         counts,
         now: now(),
     });

@@ -9,6 +9,7 @@ use k8s_openapi::{
 use kube::ResourceExt;
 
 use super::{
+    audit::Delivery,
     availability::{self, Trouble},
     problems::Problem,
     workloads::{Workload, Workloads},
@@ -44,6 +45,8 @@ pub struct Observation<'a> {
     pub trouble: &'a Trouble<'a>,
     /// `JournalHealthy`, if there is to be a journal.
     pub journal: Option<Finding>,
+    /// Whether accepted mail is accounted for, if there is a journal.
+    pub delivery: Option<Delivery>,
     /// Mailboxes and domains, once they were counted.
     pub counts: Option<Counts>,
     /// Now.
@@ -91,6 +94,8 @@ pub fn status(observation: &Observation) -> MailSystemStatus {
         mailboxes: counts.mailboxes,
         domains: counts.domains,
         certificate_expiry: expires,
+        unaccounted: observation.delivery.as_ref().and_then(|delivery| delivery.unaccounted),
+        oldest_unaccounted: observation.delivery.as_ref().and_then(|delivery| delivery.oldest.clone()),
     }
 }
 
@@ -125,8 +130,12 @@ fn findings(observation: &Observation) -> Vec<Finding> {
     parts.extend(observation.journal.clone());
     parts.push(certificate);
     parts.extend(directory(observation));
+    let accounted = observation.delivery.as_ref().map(|delivery| delivery.finding.clone());
+    // What cannot be checked for a while keeps no part from serving.
+    parts.extend(accounted.clone().filter(|finding| finding.status == Some(false)));
     let mut all = vec![ready(observation, &parts)];
     all.extend(parts);
+    all.extend(accounted.filter(|finding| finding.status != Some(false)));
     all.extend(deletion(observation));
     all.extend(progress(observation));
     all

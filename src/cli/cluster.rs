@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Error, Target};
 use crate::{
+    agent::gateway::audit::replay,
     api::MailSystem,
     names::{Component, SystemName, ports},
 };
@@ -55,10 +56,60 @@ impl System {
     /// # Errors
     /// No gateway is ready, or it refused.
     pub async fn ask(&self, path: &str) -> Result<Vec<u8>, Error> {
-        let pod = self.ready_gateway().await?;
+        self.ask_pod(&self.ready_gateway().await?, path).await
+    }
+
+    /// The same, as JSON.
+    ///
+    /// # Errors
+    /// As [`Self::ask`], or the answer is another.
+    pub async fn ask_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        of_json(&self.ask(path).await?)
+    }
+
+    /// What the agent of this pod answers.
+    ///
+    /// # Errors
+    /// The pod cannot be reached, or its agent refused.
+    pub async fn ask_pod(&self, pod: &str, path: &str) -> Result<Vec<u8>, Error> {
+        let request = http::Request::get(self.uri(pod, path)).body(kube::client::Body::empty());
+        self.send(pod, request).await
+    }
+
+    /// The same, as JSON.
+    ///
+    /// # Errors
+    /// As [`Self::ask_pod`], or the answer is another.
+    pub async fn ask_pod_json<T: DeserializeOwned>(&self, pod: &str, path: &str) -> Result<T, Error> {
+        of_json(&self.ask_pod(pod, path).await?)
+    }
+
+    /// Gives `body` to the agent of this pod, which knows us by `secret`.
+    ///
+    /// # Errors
+    /// As [`Self::ask_pod`].
+    pub async fn post_pod(
+        &self,
+        pod: &str,
+        path: &str,
+        secret: &str,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>, Error> {
+        // The API server takes the header Authorization for its own.
+        let request = http::Request::post(self.uri(pod, path)).header(replay::SECRET, secret);
+        self.send(pod, request.body(body.into())).await
+    }
+
+    fn uri(&self, pod: &str, path: &str) -> String {
         let (namespace, port) = (&self.name.namespace, ports::HTTP);
-        let uri = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy{path}");
-        let request = http::Request::get(uri).body(kube::client::Body::empty());
+        format!("/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy{path}")
+    }
+
+    async fn send(
+        &self,
+        pod: &str,
+        request: http::Result<http::Request<kube::client::Body>>,
+    ) -> Result<Vec<u8>, Error> {
         let request = request.map_err(|error| Error::Agent(error.to_string()))?;
         let response = self.client.send(request).await?;
         let status = response.status();
@@ -69,26 +120,30 @@ impl System {
         Err(Error::Agent(format!("{pod}: {}", String::from_utf8_lossy(&body).trim())))
     }
 
-    /// The same, as JSON.
+    /// The gateways' pods, each with whether it is ready.
     ///
     /// # Errors
-    /// As [`Self::ask`], or the answer is another.
-    pub async fn ask_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
-        let body = self.ask(path).await?;
-        serde_json::from_slice(&body)
-            .map_err(|error| Error::Agent(format!("the gateway's agent is of another release: {error}")))
-    }
-
-    async fn ready_gateway(&self) -> Result<String, Error> {
+    /// The API server's.
+    pub async fn gateways(&self) -> Result<Vec<(String, bool)>, Error> {
         let labels = self.name.selector(Component::Gateway);
         let labels: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.name.namespace);
         let pods = pods.list(&ListParams::default().labels(&labels.join(","))).await?;
-        let ready = |pod: &&Pod| {
-            let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
-            conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
-        };
-        let pod = pods.iter().find(ready).map(ResourceExt::name_any);
-        pod.ok_or_else(|| Error::Agent(format!("no gateway of {} is ready", self.name)))
+        Ok(pods.iter().map(|pod| (pod.name_any(), is_ready(pod))).collect())
     }
+
+    async fn ready_gateway(&self) -> Result<String, Error> {
+        let pod = self.gateways().await?.into_iter().find(|(_, ready)| *ready);
+        pod.map(|(pod, _)| pod).ok_or_else(|| Error::Agent(format!("no gateway of {} is ready", self.name)))
+    }
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+fn of_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(body)
+        .map_err(|error| Error::Agent(format!("the agent is of another release: {error}")))
 }

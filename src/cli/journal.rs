@@ -51,7 +51,7 @@ pub struct Key {
 
 /// A point in time: how long ago, or when.
 #[derive(Clone, Debug)]
-pub struct Since(Timestamp);
+pub struct Since(pub(super) Timestamp);
 
 impl FromStr for Since {
     type Err = jiff::Error;
@@ -110,7 +110,7 @@ pub async fn run(system: &System, command: Command, out: &mut impl Write) -> Res
     }
 }
 
-async fn key_of(system: &System, key: &Key) -> Result<Identity, super::Error> {
+pub(super) async fn key_of(system: &System, key: &Key) -> Result<Identity, super::Error> {
     let (place, text) = if let Some(path) = &key.identity {
         (path.display().to_string(), fs::read_to_string(path)?)
     } else {
@@ -124,10 +124,15 @@ async fn key_of(system: &System, key: &Key) -> Result<Identity, super::Error> {
 }
 
 /// Segments that were written since then, by name.
-async fn segments(system: &System, since: Timestamp) -> Result<Vec<Name>, super::Error> {
+pub(super) async fn segments(system: &System, since: Timestamp) -> Result<Vec<Name>, super::Error> {
+    files(system, "/journal", since).await
+}
+
+/// Files that were written since then, by name.
+pub(super) async fn files(system: &System, path: &str, since: Timestamp) -> Result<Vec<Name>, super::Error> {
     let (mut names, mut after) = (Vec::new(), String::new());
     loop {
-        let page: Page = system.ask_json(&format!("/journal?after={after}")).await?;
+        let page: Page = system.ask_json(&format!("{path}?after={after}")).await?;
         let written = page.segments.iter().filter(|it| it.written >= since.as_second());
         names.extend(written.filter_map(|it| Name::parse(&it.name)));
         match page.next {
@@ -192,11 +197,7 @@ async fn cat(
     id: JournalId,
     out: &mut impl Write,
 ) -> Result<(), super::Error> {
-    let made =
-        Timestamp::from_millisecond(i64::try_from(id.millis()).unwrap_or_default()).unwrap_or_default();
-    // The clocks of a gateway and of the server may differ.
-    let since = made.checked_sub(Span::new().minutes(10)).unwrap_or(made);
-    for name in segments(system, since).await? {
+    for name in segments(system, made(id)).await? {
         let content = system.ask(&format!("/journal/{name}")).await?;
         let mut segment =
             Segment::open(&name, content.as_slice(), std::slice::from_ref(key)).map_err(Error::Segment)?;
@@ -209,6 +210,13 @@ async fn cat(
         }
     }
     Err(Error::NotFound(id.to_string()).into())
+}
+
+/// When what belongs to this message was written at the earliest: the clocks of a gateway and of the server may differ.
+pub(super) fn made(id: JournalId) -> Timestamp {
+    let made =
+        Timestamp::from_millisecond(i64::try_from(id.millis()).unwrap_or_default()).unwrap_or_default();
+    made.checked_sub(Span::new().minutes(10)).unwrap_or(made)
 }
 
 /// Counts what is written.

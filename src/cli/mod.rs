@@ -2,8 +2,12 @@
 //!
 //! It reaches agents through the API server, so that a kubeconfig is all it needs.
 
+mod audit;
 pub mod cluster;
+mod history;
 pub mod journal;
+mod replay;
+mod trace;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -33,6 +37,12 @@ enum Command {
     /// Read the journal of accepted mail.
     #[command(subcommand)]
     Journal(journal::Command),
+    /// Tell whether accepted mail is accounted for, and name what is not.
+    Audit,
+    /// Tell what became of a message.
+    Trace(trace::Arguments),
+    /// Bring accepted messages back from the journal that are in no queue and came to no end.
+    Replay(replay::Arguments),
 }
 
 /// Why a command failed.
@@ -53,6 +63,9 @@ pub enum Error {
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] journal::Error),
+    /// Something was not done; what, was printed.
+    #[error("{0}")]
+    Incomplete(String),
     /// The output is gone.
     #[error("cannot write: {0}")]
     Output(#[from] std::io::Error),
@@ -66,5 +79,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     let system = cluster::System::find(&arguments.target).await?;
     match arguments.command {
         Command::Journal(command) => journal::run(&system, command, &mut std::io::stdout().lock()).await,
+        Command::Audit => audit::run(&system, &mut std::io::stdout().lock()).await,
+        Command::Trace(arguments) => trace::run(&system, arguments, &mut std::io::stdout().lock()).await,
+        Command::Replay(arguments) => replay::run(&system, arguments, &mut std::io::stdout().lock()).await,
     }
 }

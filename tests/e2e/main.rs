@@ -16,6 +16,7 @@ mod sieve;
 mod smtp;
 mod world;
 
+mod audit;
 mod authenticity;
 mod control_plane;
 mod credentials;

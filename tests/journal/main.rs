@@ -2,6 +2,7 @@
 //! refused in time; and what is wrong has a name.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod audit;
 mod s3;
 
 use std::{collections::BTreeSet, path::Path};

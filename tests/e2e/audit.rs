@@ -2,8 +2,11 @@
 
 use std::{process::Output, time::Duration};
 
-use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
-use kube::api::{AttachParams, ListParams, Patch, PatchParams};
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{PersistentVolumeClaim, Pod},
+};
+use kube::api::{AttachParams, DeleteParams, ListParams, Patch, PatchParams};
 use mail_operator::api::{MailSystem, Mailbox};
 use serde_json::{Value, json};
 
@@ -204,6 +207,40 @@ fn a_queue_file_that_vanishes_is_unaccounted_for_and_is_brought_back_exactly_onc
         let ip = gateways[0].status.as_ref().unwrap().pod_ip.clone().unwrap();
         let stream = tokio::net::TcpStream::connect((ip.as_str(), 9100)).await.unwrap();
         assert!(post(stream, "/replay/00000000000000000000000000000000").await.contains(" 403 "));
+    });
+}
+
+#[test]
+fn mail_in_a_lost_queue_volume_is_brought_back_once_the_volume_is_declared_lost() {
+    run_alone(async |world| {
+        let an = world.mailbox(json!({})).await;
+        let (store, subject) = (store_of(world, &an).await, unique("lost"));
+        let delivered = unique("before");
+        let before = accepted(world, &[&an.address], &delivered).await;
+        story(world, &before, &["now: it has come to its end"]).await;
+        let pod = without_store(world, &store, async || {
+            let message_id = accepted(world, &[&an.address], &subject).await;
+            let told = story(world, &message_id, &["now: in the queue of "]).await;
+            let pod = told.split("now: in the queue of ").nth(1).unwrap().split_whitespace().next().unwrap();
+            let now = DeleteParams::default().grace_period(0);
+            let claim = format!("queue-{pod}");
+            world.api::<PersistentVolumeClaim>().delete(&claim, &DeleteParams::default()).await.unwrap();
+            world.api::<Pod>().delete(pod, &now).await.unwrap();
+            pod.to_owned()
+        })
+        .await;
+        accounted(world, "False", "GatewayVolumeNew").await;
+        let replay = kubectl_mail(world, &["replay", "--lost-volume", &pod]);
+        let text = String::from_utf8_lossy(&replay.stdout).into_owned();
+        assert!(replay.status.success(), "{text}{}", String::from_utf8_lossy(&replay.stderr));
+        imap::wait_for(world, &an, &subject).await;
+        accounted(world, "True", "Accounted").await;
+        for subject in [&subject, &delivered] {
+            assert_eq!(imap::messages(world, &an, subject).await.unwrap().len(), 1, "{text}");
+        }
+        let again = kubectl_mail(world, &["replay", "--lost-volume", &pod]);
+        assert!(String::from_utf8_lossy(&again.stderr).contains("is not new"));
+        world.ready::<MailSystem>("mail", LONG).await;
     });
 }
 

@@ -10,6 +10,6 @@ fuzz_target!(|input: &[u8]| {
         Some(Event::Named { journal_id, .. }) => assert!(holds(journal_id)),
         Some(Event::Answered(answer)) => assert!(holds(answer.to) && holds(answer.text)),
         Some(Event::Removed { .. } | Event::Deleted { .. }) => assert!(input.ends_with(b": removed")),
-        Some(Event::Queued { .. } | Event::Expired { .. }) | None => {}
+        Some(Event::Queued { .. } | Event::Requeued { .. } | Event::Expired { .. }) | None => {}
     }
 });

@@ -22,6 +22,13 @@ pub enum Event<'a> {
     },
     /// A recipient's answer, for now or for good.
     Answered(Answer<'a>),
+    /// An administrator had it queued anew (`postsuper -r`): under another name, without another look by milters.
+    Requeued {
+        /// Postfix' name for the message from now on.
+        queue_id: &'a str,
+        /// Its name before.
+        old: &'a str,
+    },
     /// It waited too long, and was returned to its sender.
     Expired {
         /// Postfix' name for the message.
@@ -66,6 +73,7 @@ pub fn parse(line: &[u8]) -> Option<Event<'_>> {
     let queue_id = name(queue_id)?;
     match program {
         "cleanup" => Some(Event::Named { queue_id, journal_id: journal_id(said)? }),
+        "pickup" => Some(Event::Requeued { queue_id, old: original(said)? }),
         "qmgr" if said == b"removed" => Some(Event::Removed { queue_id }),
         "postsuper" if said == b"removed" => Some(Event::Deleted { queue_id }),
         "qmgr" => from_queue(queue_id, said),
@@ -95,6 +103,13 @@ fn journal_id(said: &[u8]) -> Option<&[u8]> {
     let said = said.strip_prefix(b"milter-header-").unwrap_or(said);
     let value = said.strip_prefix(b"info: header Journal-Id:")?.trim_ascii_start();
     Some(split(value, b" ").map_or(value, |(id, _)| id))
+}
+
+/// `uid=… from=<…> orig_id=ID`: nothing of what the sender says stands behind it.
+fn original(said: &[u8]) -> Option<&str> {
+    const MARK: &[u8] = b" orig_id=";
+    let at = said.windows(MARK.len()).rposition(|window| window == MARK)?;
+    name(&said[at + MARK.len()..])
 }
 
 fn answer<'a>(queue_id: &'a str, program: &'a str, said: &'a [u8]) -> Option<Answer<'a>> {
@@ -170,6 +185,15 @@ mod tests {
             let line = format!("Dec 01 00:56:39 mail postfix/qmgr[29037]: {queue_id}: {line}");
             assert_eq!(said(&line), Some(expected));
         }
+        let requeued = format!(
+            "Dec 01 01:57:02 mail postfix/pickup[27655]: 4jdkXZ3ffbzmGCq: uid=100 from=<x orig_id=a> orig_id={queue_id}"
+        );
+        let expected = Event::Requeued { queue_id: "4jdkXZ3ffbzmGCq", old: queue_id };
+        assert_eq!(said(&requeued), Some(expected));
+        assert_eq!(
+            said("Dec 01 01:57:02 mail postfix/pickup[2]: AAAAAA: uid=0 from=<x orig_id=BBBBBB>"),
+            None
+        );
         let deleted = format!("Dec 01 00:56:48 mail postfix/postsuper[29506]: {queue_id}: removed");
         assert_eq!(said(&deleted), Some(Event::Deleted { queue_id }));
     }

@@ -63,6 +63,7 @@ impl Ledger {
         match *event {
             Event::Named { queue_id, journal_id } => self.name(queue_id, journal_id, now),
             Event::Queued { queue_id } => self.accept(queue_id, now, records),
+            Event::Requeued { queue_id, old } => self.rename(queue_id, old, now, records),
             Event::Answered(answer) => self.answer(&answer, now, records),
             Event::Expired { queue_id } => self.note(queue_id, What::Expired, now, records),
             Event::Removed { queue_id } => self.close(queue_id, What::Closed, now, records),
@@ -87,6 +88,12 @@ impl Ledger {
             open.accepted = true;
             records.push(Record { id: open.id, at: now, what: What::Accepted(queue_id.to_owned()) });
         }
+    }
+
+    fn rename(&mut self, queue_id: &str, old: &str, now: u64, records: &mut Vec<Record>) {
+        let Some(open) = self.open.remove(old) else { return };
+        self.open.insert(queue_id.to_owned(), Open { accepted: false, ..open });
+        self.accept(queue_id, now, records);
     }
 
     fn note(&mut self, queue_id: &str, what: What, now: u64, records: &mut Vec<Record>) {

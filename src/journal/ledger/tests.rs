@@ -120,6 +120,19 @@ fn what_an_administrator_deletes_is_said_so() {
 }
 
 #[test]
+fn what_an_administrator_queues_anew_is_the_same_message_under_another_name() {
+    let mut log = Log::default();
+    log.named(1, "AAAAAA", 1);
+    log.queued(1, "AAAAAA");
+    log.line(2, "pickup", "BBBBBB: uid=100 from=<a@b> orig_id=AAAAAA");
+    log.list(10, &["BBBBBB"]);
+    log.list(11, &["BBBBBB"]);
+    assert_eq!((log.said(), log.unaccounted()), (vec!["accepted", "accepted"], vec![]));
+    log.removed(12, "BBBBBB");
+    assert!(log.ledger.is_empty());
+}
+
+#[test]
 fn a_list_says_nothing_of_what_came_after_it_was_asked_for() {
     let mut log = Log::default();
     log.named(10, "AAAAAA", 1);

@@ -97,6 +97,7 @@ impl System {
     ) -> Result<Vec<u8>, Error> {
         // The API server takes the header Authorization for its own.
         let request = http::Request::post(self.uri(pod, path)).header(replay::SECRET, secret);
+        let request = request.header(http::header::CONTENT_TYPE, "application/json");
         self.send(pod, request.body(body.into())).await
     }
 

@@ -84,3 +84,28 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         Command::Replay(arguments) => replay::run(&system, arguments, &mut std::io::stdout().lock()).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replay_is_of_one_kind_of_messages() {
+        let parses = |words: &str| {
+            Arguments::try_parse_from(["kubectl mail", "replay"].into_iter().chain(words.split_whitespace()))
+                .is_ok()
+        };
+        for good in ["019a", "019a 019b --dry-run", "--unaccounted", "--lost-volume mail-gateway-0 -n mail"] {
+            assert!(parses(good), "{good}");
+        }
+        for bad in [
+            "",
+            "--dry-run",
+            "019a --unaccounted",
+            "--unaccounted --lost-volume mail-gateway-0",
+            "--lost-volume",
+        ] {
+            assert!(!parses(bad), "{bad}");
+        }
+    }
+}

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::wire::maillog::{Answer, Event};
 
-pub use report::{Figures, Report, Unaccounted};
+pub use report::{Figures, Progress, Report, Unaccounted};
 
 /// Most messages that are held; what comes beyond is not known to the ledger, which then says so.
 pub const MOST: usize = 500_000;

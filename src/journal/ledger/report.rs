@@ -23,6 +23,9 @@ pub struct Report {
     /// Absent while object storage has not told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forgotten: Option<bool>,
+    /// How far it is with bringing those back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brought_back: Option<Progress>,
     /// Messages that have not come to their end.
     #[serde(default)]
     pub open: u64,
@@ -41,6 +44,15 @@ pub struct Report {
     /// Completions that wait for object storage.
     #[serde(default)]
     pub waiting: u64,
+}
+
+/// How far somebody is with bringing back what a gateway accepted before its volume began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Messages that were handed over, or had come to their end.
+    pub done: u64,
+    /// All of them.
+    pub total: u64,
 }
 
 impl Report {

@@ -7,7 +7,10 @@ use super::{fetch::Fetched, journal::days};
 use crate::{
     api::system::Durability,
     conditions::Finding,
-    journal::{ledger::Report, retention::Known},
+    journal::{
+        ledger::{Progress, Report},
+        retention::Known,
+    },
 };
 
 /// The condition.
@@ -39,8 +42,8 @@ pub fn delivery(fetched: &Fetched, reports: &Reports, now: i64) -> Option<Delive
     let oldest = told.iter().filter_map(|report| report.oldest_unaccounted).min().and_then(time);
     let finding = if lost > 0 {
         missing(reports, lost, oldest.as_ref())
-    } else if let Some((pod, since)) = forgotten(reports) {
-        Finding::no(ACCOUNTED, "GatewayVolumeNew", volume_new(fetched, pod, since))
+    } else if let Some((pod, report)) = forgotten(reports) {
+        Finding::no(ACCOUNTED, "GatewayVolumeNew", volume_new(fetched, pod, report))
     } else if let Some(unknown) = unchecked(reports, now) {
         unknown
     } else if let Some(near) = near_retention(spec.retention.as_deref().and_then(days), reports, now) {
@@ -79,13 +82,18 @@ fn missing(reports: &Reports, lost: u64, oldest: Option<&Time>) -> Finding {
     Finding::no(ACCOUNTED, "Unaccounted", message)
 }
 
-fn forgotten(reports: &Reports) -> Option<(&str, u64)> {
+fn forgotten(reports: &Reports) -> Option<(&str, &Report)> {
     let mut told = reports.iter().filter_map(|(pod, report)| Some((pod.as_str(), report.as_ref()?)));
-    told.find(|(_, report)| report.forgotten == Some(true)).map(|(pod, report)| (pod, report.since))
+    told.find(|(_, report)| report.forgotten == Some(true))
 }
 
-fn volume_new(fetched: &Fetched, pod: &str, since: u64) -> String {
-    let since = time(since).map(|at| format!(" at {}", at.0)).unwrap_or_default();
+fn volume_new(fetched: &Fetched, pod: &str, report: &Report) -> String {
+    if let Some(Progress { done, total }) = report.brought_back {
+        return format!(
+            "{pod} began with an empty volume: {done} of {total} messages from before were brought back so far"
+        );
+    }
+    let since = time(report.since).map(|at| format!(" at {}", at.0)).unwrap_or_default();
     let name = &fetched.name.name;
     format!(
         "{pod} began with an empty volume{since}, and the journal has mail that it accepted before: what waited in its queue then is not accounted for. If the old volume is lost for good, `kubectl mail -s {name} replay --lost-volume {pod}` brings that mail back from the journal"

@@ -71,6 +71,9 @@ fn a_gateway_that_begins_anew_over_an_old_journal_is_not_accounted_for() {
     let new = told(&[report(|it| (it.forgotten, it.since) = (Some(true), 1_764_000_000_000))]);
     assert_eq!((new.finding.status, new.finding.reason), (Some(false), "GatewayVolumeNew"));
     assert!(new.finding.message.contains("--lost-volume mail-gateway-0"), "{}", new.finding.message);
+    let progress = Some(Progress { done: 12, total: 30 });
+    let on = told(&[report(|it| (it.forgotten, it.brought_back) = (Some(true), progress))]);
+    assert!(on.finding.message.contains("12 of 30 messages"), "{}", on.finding.message);
 }
 
 #[test]

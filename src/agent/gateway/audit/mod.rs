@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 use self::{checkpoint::Checkpoint, metrics::Metrics, tail::Tail};
 use crate::journal::{
     completion::Record,
-    ledger::{Ledger, Report},
+    ledger::{Ledger, Progress, Report},
     storage::Storage,
     writer::now,
 };
@@ -91,6 +91,7 @@ pub struct Audit {
 struct State {
     since: u64,
     forgotten: Option<bool>,
+    brought_back: Option<Progress>,
     ledger: Ledger,
     waiting: VecDeque<Record>,
     position: tail::Position,
@@ -121,6 +122,7 @@ impl Audit {
         let state = State {
             since: saved.since,
             forgotten: saved.forgotten,
+            brought_back: None,
             ledger: saved.ledger,
             waiting: saved.waiting.into(),
             position: tail.position(),
@@ -156,6 +158,7 @@ impl Audit {
                 reason: state.trouble.as_ref().map(|(reason, _)| (*reason).to_owned()),
                 message: state.trouble.as_ref().map(|(_, message)| message.clone()),
                 forgotten: state.forgotten,
+                brought_back: state.brought_back,
                 waiting: state.waiting.len() as u64,
                 ..Report::default()
             };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::{Audit, Destination};
-use crate::journal::{Name, storage::StorageError, writer::began};
+use crate::journal::{Name, ledger::Progress, storage::StorageError, writer::began};
 
 /// Pause after object storage has not told.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -42,8 +42,14 @@ impl Audit {
         Ok(first.iter().any(|(name, _)| earlier(name)))
     }
 
-    /// Everything from before was accounted for by other means.
-    pub(super) fn settle_the_past(&self) {
-        self.with(|state| (state.forgotten, state.changed) = (Some(false), true));
+    /// So much of what is from before was brought back; once that is all, it is accounted for.
+    pub(super) fn settle_the_past(&self, progress: Progress) {
+        self.with(|state| {
+            let over = progress.done >= progress.total;
+            state.brought_back = Some(progress).filter(|_| !over);
+            if over {
+                (state.forgotten, state.changed) = (Some(false), true);
+            }
+        });
     }
 }

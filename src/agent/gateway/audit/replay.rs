@@ -35,7 +35,7 @@ use crate::{
         gateway::gate::{Gate, Unscanned},
         sockets::socketmap,
     },
-    journal::{JournalId, completion::What, plain::hex, writer::now},
+    journal::{JournalId, completion::What, ledger::Progress, plain::hex, writer::now},
 };
 
 /// The header with the secret.
@@ -107,14 +107,16 @@ impl Replay {
         Self { audit, replica, gate, secret: secret(token).into(), recent: Arc::default() }
     }
 
-    /// `POST /replay/{id}`, and `POST /past`: everything from before the volume began was brought back.
+    /// `POST /replay/{id}`, and `POST /past` with a [`Progress`]: how much from before the volume began was brought back.
     pub fn routes(&self) -> Router {
         let (one, past) = (self.clone(), self.clone());
         let one = async move |Path(id): Path<String>, headers: HeaderMap, body: Bytes| {
             one.take(&id, &headers, &body).await.map(Json).map_err(|error| refused(&error))
         };
-        let past = async move |headers: HeaderMap| {
-            past.known(&headers).map(|()| past.audit.settle_the_past()).map_err(|error| refused(&error))
+        let past = async move |headers: HeaderMap, Json(progress): Json<Progress>| {
+            past.known(&headers)
+                .map(|()| past.audit.settle_the_past(progress))
+                .map_err(|error| refused(&error))
         };
         Router::new()
             .route("/replay/{id}", post(one))

@@ -1,28 +1,28 @@
 //! `kubectl mail replay`: brings accepted messages back from the journal. They are read here, with the key, and handed to a
 //! gateway one by one; recipients that have an answer are left out, and stores take no message twice.
 
-use std::{collections::BTreeMap, io::Write};
+mod work;
 
-use age::x25519::Identity;
+use std::io::Write;
+
 use clap::{ArgGroup, Args};
-use jiff::Timestamp;
 
+use self::work::{Work, lost, named, open_at, ready, unaccounted};
 use super::{
     Error,
     cluster::System,
-    history::{Entry, Records, entries, records},
-    journal::{Key, key_of, made},
+    history::Entry,
+    journal::{Key, key_of},
 };
 use crate::{
     agent::gateway::audit::{
         envelope::{Envelope, body},
         replay::{Outcome, secret},
-        routes::{Place, Told},
     },
     journal::{
         JournalId,
         completion::{Record, What},
-        writer::began,
+        ledger::Progress,
     },
     operator::desired::secrets::TOKEN,
 };
@@ -50,16 +50,8 @@ pub struct Arguments {
     key: Key,
 }
 
-/// What is to be done.
-#[derive(Default)]
-struct Work {
-    /// By id: the gateway that takes it.
-    pods: BTreeMap<JournalId, String>,
-    entries: Vec<Entry>,
-    records: Records,
-    /// Tell this pod that its past is settled, once all was done.
-    past: Option<String>,
-}
+/// A gateway is told how far it is after so many messages.
+const TELL: usize = 20;
 
 /// Brings them back; an error if one was not.
 pub(super) async fn run(system: &System, arguments: Arguments, out: &mut impl Write) -> Result<(), Error> {
@@ -79,92 +71,62 @@ pub(super) async fn run(system: &System, arguments: Arguments, out: &mut impl Wr
     let token = system.secret(&system.name.internal()).await?.data.unwrap_or_default();
     let token = token.get(TOKEN).map(|bytes| String::from_utf8_lossy(&bytes.0).trim().to_owned());
     let secret = secret(&token.unwrap_or_default());
-    let mut failed = 0;
-    for entry in &work.entries {
-        let id = entry.head.id;
-        let known = work.records.get(&id).map(Vec::as_slice).unwrap_or_default();
-        let Some(pod) = work.pods.get(&id).filter(|_| !is_over(known)) else { continue };
-        let envelope = envelope(entry, known);
-        let done = if arguments.dry_run {
-            Ok(format!("would go to {pod}"))
-        } else {
-            hand_over(system, pod, (&secret, id), &envelope, &entry.message).await
-        };
-        failed += usize::from(done.is_err());
-        let told = done.unwrap_or_else(|error| format!("not brought back: {error}"));
-        writeln!(out, "{id}  {told}")?;
-    }
+    let past = work.past.as_deref().filter(|_| !arguments.dry_run);
+    let failed = bring_back(system, &work, (&secret, past), arguments.dry_run, out).await?;
     if failed > 0 {
         return Err(Error::Incomplete(format!("{failed} not brought back; try again")));
     }
-    if let Some(pod) = work.past.filter(|_| !arguments.dry_run) {
-        system.post_pod(&pod, "/past", &secret, Vec::new()).await?;
+    tell(system, past, &secret, (work.entries.len(), work.entries.len())).await?;
+    if let Some(pod) = past {
         writeln!(out, "{pod}: everything from before its volume is accounted for or on its way")?;
     }
     Ok(())
 }
 
-/// What is unaccounted for, with the gateway that says so.
-async fn unaccounted(system: &System) -> Result<BTreeMap<JournalId, String>, Error> {
-    let mut pods = BTreeMap::new();
-    for (pod, _) in system.gateways().await? {
-        let told: Told = system.ask_pod_json(&pod, "/audit").await?;
-        pods.extend(told.unaccounted.into_iter().map(|one| (one.id, pod.clone())));
-    }
-    Ok(pods)
-}
-
-/// The gateway that has each of these open, else `other`. Every gateway has to answer: one of them may have it in its queue.
-async fn open_at(
+/// Hands everything over; how many were not taken.
+async fn bring_back(
     system: &System,
-    ids: Vec<JournalId>,
-    other: &str,
-) -> Result<BTreeMap<JournalId, String>, Error> {
-    let (gateways, mut pods) = (system.gateways().await?, BTreeMap::new());
-    for id in ids {
-        let mut at = other.to_owned();
-        for (pod, _) in &gateways {
-            let place: Place = system.ask_pod_json(pod, &format!("/audit/{id}")).await?;
-            if !place.queue_ids.is_empty() {
-                at.clone_from(pod);
-            }
+    work: &Work,
+    (secret, past): (&str, Option<&str>),
+    dry_run: bool,
+    out: &mut impl Write,
+) -> Result<usize, Error> {
+    let mut failed = 0;
+    for (number, entry) in work.entries.iter().enumerate() {
+        if number % TELL == 0 {
+            tell(system, past, secret, (number - failed, work.entries.len())).await?;
         }
-        pods.insert(id, at);
+        let id = entry.head.id;
+        let Some(pod) = work.pods.get(&id) else { continue };
+        let envelope = envelope(entry, work.records.get(&id).map(Vec::as_slice).unwrap_or_default());
+        let outcome = if dry_run {
+            Ok(format!("would go to {pod} for those of <{}> without an answer", recipients(&envelope)))
+        } else {
+            hand_over(system, pod, (secret, id), &envelope, &entry.message).await
+        };
+        failed += usize::from(outcome.is_err());
+        let told = outcome.unwrap_or_else(|error| format!("not brought back: {error}"));
+        writeln!(out, "{id}  {told}")?;
     }
-    Ok(pods)
+    Ok(failed)
 }
 
-async fn named(system: &System, key: &Identity, pods: BTreeMap<JournalId, String>) -> Result<Work, Error> {
-    let Some(since) = pods.keys().next().copied().map(made) else { return Ok(Work::default()) };
-    let entries = entries(system, key, (since, |_| true), |head, _| pods.contains_key(&head.id)).await?;
-    let missing = pods.keys().find(|id| !entries.iter().any(|entry| entry.head.id == **id));
-    if let Some(id) = missing {
-        return Err(super::journal::Error::NotFound(id.to_string()).into());
-    }
-    let records = records(system, key, since, |id| pods.contains_key(&id)).await?;
-    Ok(Work { pods, entries, records, past: None })
+fn recipients(envelope: &Envelope) -> String {
+    let all: Vec<_> = envelope.recipients.iter().map(|it| it.escape_ascii().to_string()).collect();
+    all.join(">,<")
 }
 
-/// What a gateway accepted before its present volume began.
-async fn lost(system: &System, key: &Identity, pod: &str) -> Result<Work, Error> {
-    let told: Told = system.ask_pod_json(pod, "/audit").await?;
-    if told.report.forgotten != Some(true) {
-        return Err(Error::Incomplete(format!(
-            "the volume of {pod} is not new: what it accepted is in its queue or its ledger"
-        )));
-    }
-    let before = told.report.since;
-    let earlier = |name: &crate::journal::Name| began(name.gateway(), pod).is_some_and(|at| at < before);
-    let records = records(system, key, Timestamp::UNIX_EPOCH, |_| true).await?;
-    let open = |id| !is_over(records.get(&id).map_or(&[][..], Vec::as_slice));
-    let entries = entries(system, key, (Timestamp::UNIX_EPOCH, earlier), |head, _| open(head.id)).await?;
-    let pods = entries.iter().map(|entry| (entry.head.id, pod.to_owned())).collect();
-    Ok(Work { pods, entries, records, past: Some(pod.to_owned()) })
-}
-
-async fn ready(system: &System) -> Result<String, Error> {
-    let pod = system.gateways().await?.into_iter().find(|(_, ready)| *ready);
-    pod.map(|(pod, _)| pod).ok_or_else(|| Error::Agent("no gateway is ready".to_owned()))
+/// Tells a gateway how much of its past was brought back, for its status.
+async fn tell(
+    system: &System,
+    pod: Option<&str>,
+    secret: &str,
+    (done, total): (usize, usize),
+) -> Result<(), Error> {
+    let Some(pod) = pod else { return Ok(()) };
+    let progress = Progress { done: done as u64, total: total as u64 };
+    let body = serde_json::to_vec(&progress).map_err(|error| Error::Agent(error.to_string()))?;
+    system.post_pod(pod, "/past", secret, body).await.map(drop)
 }
 
 /// Whether a message has come to its end.
@@ -172,10 +134,12 @@ fn is_over(records: &[Record]) -> bool {
     records.iter().any(|record| matches!(record.what, What::Closed | What::Deleted | What::Expired))
 }
 
+/// Of a message that has come to its end, nobody is left: the gateway notes it then.
 fn envelope(entry: &Entry, records: &[Record]) -> Envelope {
+    let recipients = if is_over(records) { Vec::new() } else { entry.head.recipients.clone() };
     Envelope {
         sender: entry.head.sender.clone(),
-        recipients: entry.head.recipients.clone(),
+        recipients,
         done: records.iter().filter_map(|record| record.what.recipient()).map(<[u8]>::to_vec).collect(),
     }
 }
@@ -225,7 +189,8 @@ mod tests {
         assert_eq!(envelope(&entry, &known).done, [b"o@y".to_vec()]);
         assert!(!is_over(&known));
         for what in [What::Closed, What::Deleted, What::Expired] {
-            assert!(is_over(&[record(what)]));
+            assert!(is_over(&[record(what.clone())]));
+            assert!(envelope(&entry, &[record(what)]).recipients.is_empty());
         }
     }
 }

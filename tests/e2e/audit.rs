@@ -165,7 +165,12 @@ fn a_queue_file_that_vanishes_is_unaccounted_for_and_is_brought_back_exactly_onc
         let subject = unique("vanished");
         without_store(world, &store, async || {
             let message_id = accepted(world, &[&an.address, &binh.address], &subject).await;
-            let told = story(world, &message_id, &["now: in the queue of ", "accepted by Postfix as "]).await;
+            let told = story(
+                world,
+                &message_id,
+                &["now: in the queue of ", "queue deferred", "accepted by Postfix as "],
+            )
+            .await;
             let after =
                 |start: &str| told.split(start).nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
             let (pod, queue_id) = (after("now: in the queue of "), after("accepted by Postfix as "));

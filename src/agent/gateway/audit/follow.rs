@@ -9,7 +9,7 @@ use tokio::{
 
 use super::{
     Audit, LOG, WAITING,
-    tail::{Position, Tail},
+    tail::{Piece, Position, Tail},
 };
 use crate::{
     agent::gateway::daemon::Daemon,
@@ -52,20 +52,20 @@ impl Audit {
         let (folder, position) = (self.settings.data_dir.join(LOG), self.with(|state| state.position));
         let read = spawn_blocking(move || {
             let mut tail = tail.map_or_else(|| Tail::open(&folder, position), Ok)?;
-            let lines = tail.read()?;
+            let piece = tail.read()?;
             let rotated = tail.rotate().unwrap_or_else(|error| {
                 tracing::warn!(%error, "Postfix' log cannot be put aside");
                 false
             });
-            Ok::<_, io::Error>((lines, rotated, tail.behind(), tail))
+            Ok::<_, io::Error>((piece, rotated, tail.behind(), tail))
         });
         match read.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            Ok((lines, rotated, behind, tail)) => {
+            Ok((piece, rotated, behind, tail)) => {
                 if rotated {
                     Daemon::Postfix.reload(&self.settings.run_dir);
                 }
-                self.take(&lines, tail.position(), behind);
-                (Some(tail), lines.is_empty())
+                self.take(&piece, tail.position(), behind);
+                (Some(tail), !piece.more)
             }
             // From where it was read to: nothing is lost.
             Err(error) => {
@@ -75,17 +75,17 @@ impl Audit {
         }
     }
 
-    fn take(&self, lines: &[u8], position: Position, behind: u64) {
+    fn take(&self, piece: &Piece, position: Position, behind: u64) {
         let now = now();
         self.with(|state| {
             let mut records = Vec::new();
-            for event in lines.split(|byte| *byte == b'\n').filter_map(maillog::parse) {
+            for event in piece.lines.split(|byte| *byte == b'\n').filter_map(maillog::parse) {
                 state.ledger.see(&event, now, &mut records);
             }
             state.changed |= state.position != position;
             state.position = position;
             state.behind = behind;
-            state.read += u64::from(lines.is_empty());
+            state.read += u64::from(piece.at_end);
             self.add(&mut state.waiting, records);
         });
     }

@@ -30,6 +30,17 @@ pub(super) struct Position {
     offset: u64,
 }
 
+/// What was read.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Piece {
+    /// Whole lines.
+    pub(super) lines: Vec<u8>,
+    /// There is more already.
+    pub(super) more: bool,
+    /// Everything was read that there was.
+    pub(super) at_end: bool,
+}
+
 /// The log.
 #[derive(Debug)]
 pub(super) struct Tail {
@@ -75,43 +86,46 @@ impl Tail {
         total.saturating_sub(own)
     }
 
-    /// The next whole lines; nothing if there are none.
+    /// The next whole lines.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub(super) fn read(&mut self) -> io::Result<Vec<u8>> {
+    pub(super) fn read(&mut self) -> io::Result<Piece> {
         let aside = inode(&self.path(NAMES[1])) == Some(self.position.inode);
         let path = self.path(NAMES[usize::from(aside)]);
-        let lines = self.lines(&path)?;
+        let (lines, more) = self.lines(&path)?;
         if lines.is_empty() && aside {
             self.go_on()?;
         } else {
             self.quiet = None;
         }
-        Ok(lines)
+        Ok(Piece { lines, more, at_end: !more && !aside })
     }
 
-    fn lines(&mut self, path: &Path) -> io::Result<Vec<u8>> {
+    /// Whole lines, and whether there is more.
+    fn lines(&mut self, path: &Path) -> io::Result<(Vec<u8>, bool)> {
         let mut file = File::open(path)?;
         let size = file.metadata()?.len();
         if size < self.position.offset {
             // Somebody else has cut it.
             self.position.offset = 0;
         }
-        if size != self.synced {
-            // After a power cut the log must not know less than the queue does; Postfix itself does not sync it.
+        file.seek(SeekFrom::Start(self.position.offset))?;
+        let mut bytes = Vec::new();
+        (&mut file).take(PIECE as u64).read_to_end(&mut bytes)?;
+        let more = bytes.len() == PIECE;
+        if !more && size != self.synced {
+            // After a power cut the log must not know less than the queue does; Postfix itself does not sync it. Once for
+            // all that came since: the queue's own syncs are on the same disk.
             file.sync_data()?;
             self.synced = size;
         }
-        file.seek(SeekFrom::Start(self.position.offset))?;
-        let mut bytes = Vec::new();
-        file.take(PIECE as u64).read_to_end(&mut bytes)?;
         let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         // A line as long as a piece is none of Postfix'.
-        let taken = if end == 0 && bytes.len() == PIECE { PIECE } else { end };
+        let taken = if end == 0 && more { PIECE } else { end };
         bytes.truncate(end);
         self.position.offset += taken as u64;
-        Ok(bytes)
+        Ok((bytes, more))
     }
 
     /// From the file that was put aside to the new one, once Postfix writes to that and no longer to the old.
@@ -178,14 +192,14 @@ mod tests {
         let mut tail = Tail::open(folder.path(), Position::default()).unwrap();
         let log = folder.path().join(NAMES[0]);
         append(&log, "one\ntw");
-        assert_eq!(tail.read().unwrap(), b"one\n");
-        assert_eq!((tail.read().unwrap(), tail.behind()), (vec![], 2));
+        assert_eq!(tail.read().unwrap(), Piece { lines: b"one\n".to_vec(), more: false, at_end: true });
+        assert_eq!((tail.read().unwrap().lines, tail.behind()), (vec![], 2));
         let mut tail = Tail::open(folder.path(), tail.position()).unwrap();
         append(&log, "o\n");
-        assert_eq!(tail.read().unwrap(), b"two\n");
+        assert_eq!(tail.read().unwrap().lines, b"two\n");
         // Without what it was told it begins anew, and loses nothing.
         let mut tail = Tail::open(folder.path(), Position::default()).unwrap();
-        assert_eq!(tail.read().unwrap(), b"one\ntwo\n");
+        assert_eq!(tail.read().unwrap().lines, b"one\ntwo\n");
     }
 
     #[test]
@@ -197,17 +211,18 @@ mod tests {
         assert!(!tail.rotate().unwrap(), "it is not large");
         fs::write(&log, "x\n".repeat(17 << 20)).unwrap();
         assert!(!tail.rotate().unwrap(), "it was not read");
-        while !tail.read().unwrap().is_empty() {}
+        while tail.read().unwrap().more {}
         let postfix = OpenOptions::new().append(true).open(&log).unwrap();
         assert!(tail.rotate().unwrap() && !tail.rotate().unwrap());
         (&postfix).write_all(b"late\n").unwrap();
         append(&log, "new\n");
         let mut tail = Tail::open(folder.path(), tail.position()).unwrap();
-        assert_eq!(tail.read().unwrap(), b"late\n");
-        assert_eq!(tail.read().unwrap(), b"", "Postfix may write to it still");
+        let late = tail.read().unwrap();
+        assert_eq!((&*late.lines, late.at_end), (&b"late\n"[..], false), "the new one was not read");
+        assert_eq!(tail.read().unwrap().lines, b"", "Postfix may write to it still");
         tail.quiet = Instant::now().checked_sub(OPENED_WITHIN);
-        assert_eq!(tail.read().unwrap(), b"");
-        assert_eq!(tail.read().unwrap(), b"new\n");
+        assert_eq!(tail.read().unwrap().lines, b"");
+        assert_eq!(tail.read().unwrap().lines, b"new\n");
         assert!(!aside.exists());
     }
 }

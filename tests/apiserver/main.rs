@@ -7,6 +7,7 @@ mod chart;
 mod directory;
 mod dns;
 mod etcd;
+mod groups;
 mod harness;
 mod kubectl;
 mod lease;

@@ -29,7 +29,13 @@ fn the_committed_definitions_are_those_of_the_code() {
     let generated = generated();
     assert_eq!(
         generated.keys().collect::<Vec<_>>(),
-        ["mailboxes.yaml", "maildomains.yaml", "mailsystems.yaml", "retiredmailboxes.yaml"]
+        [
+            "mailboxes.yaml",
+            "maildomains.yaml",
+            "mailgroups.yaml",
+            "mailsystems.yaml",
+            "retiredmailboxes.yaml"
+        ]
     );
     for folder in ["crds", "charts/mail-operator/files/crds"] {
         let committed = files(&root.join(folder));

@@ -1,7 +1,7 @@
 //! Everything that runs beside a mail daemon.
 //!
 //! [`settings`] come from the environment; the [`directory`] is followed and kept; [`sockets`] answer what daemons ask
-//! from it, and [`logins`] keep when whom did log in; [`gateway`], [`store`] and [`antispam`] are the agents, with
+//! from it, [`posting`] says who may write to a group, and [`logins`] keep when whom did log in; [`gateway`], [`store`] and [`antispam`] are the agents, with
 //! [`lmtp`] between the first two.
 
 pub mod antispam;
@@ -9,6 +9,7 @@ pub mod directory;
 pub mod gateway;
 pub mod lmtp;
 pub mod logins;
+pub mod posting;
 pub mod resolver;
 pub mod sending;
 pub mod settings;

@@ -4,6 +4,7 @@
 //! becomes a condition (see [`crate::operator`]). All kinds are namespaced and in the category `mail`.
 
 pub mod domain;
+pub mod group;
 pub mod limits;
 pub mod mailbox;
 pub mod retired;
@@ -11,6 +12,7 @@ mod schema;
 pub mod system;
 
 pub use domain::{MailDomain, MailDomainSpec, MailDomainStatus};
+pub use group::{ExternalMembers, MailGroup, MailGroupSpec, MailGroupStatus, Posting};
 pub use limits::{DomainLimits, MailboxLimits, SystemLimits};
 pub use mailbox::{
     AppPassword, AppPasswordState, AppPasswordStatus, Mailbox, MailboxSpec, MailboxState, MailboxStatus,
@@ -28,5 +30,7 @@ pub const GROUP: &str = "mail.angiang.gov.vn";
 /// Every custom resource definition of the project, in the order in which they are installed.
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    [MailSystem::crd(), MailDomain::crd(), Mailbox::crd(), RetiredMailbox::crd()].map(schema::tidy).into()
+    [MailSystem::crd(), MailDomain::crd(), Mailbox::crd(), MailGroup::crd(), RetiredMailbox::crd()]
+        .map(schema::tidy)
+        .into()
 }

@@ -10,9 +10,11 @@
 
 mod address;
 mod format;
+mod group;
 
 pub use address::{AddressError, domain_of, fold, with_detail, without_detail};
 pub use format::{FormatError, decode_index, decode_shard, encode_index, encode_shard};
+pub use group::Group;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,6 +57,9 @@ pub struct Shard {
     /// Mail whose mailbox is gone, by its uid; in the shard of the address that the mailbox had.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub retired: BTreeMap<String, Retired>,
+    /// Groups by folded address. Beside the entries, since agents of an earlier release leave out what they do not know.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, Group>,
 }
 
 /// What stands behind an address. Most are mailboxes: boxing each would cost more.

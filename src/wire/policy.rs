@@ -18,6 +18,12 @@ pub struct Request {
     pub login: Bytes,
     /// Names the message: the same for all of its questions.
     pub instance: Bytes,
+    /// The reverse path; empty for a bounce.
+    pub sender: Bytes,
+    /// The recipient, at `RCPT`.
+    pub recipient: Bytes,
+    /// For whom a client that logged in says that it sends (RFC 4954, 5).
+    pub author: Bytes,
 }
 
 /// What is to become of the command.
@@ -75,6 +81,9 @@ fn parse(text: &Bytes) -> Result<Request, Error> {
             b"protocol_state" => request.state = value(),
             b"sasl_username" => request.login = value(),
             b"instance" => request.instance = value(),
+            b"sender" => request.sender = value(),
+            b"recipient" => request.recipient = value(),
+            b"sasl_sender" => request.author = value(),
             _ => {}
         }
     }
@@ -100,7 +109,7 @@ mod tests {
     use proptest::prelude::*;
 
     const RCPT: &[u8] =
-        b"request=smtpd_access_policy\nprotocol_state=RCPT\nsender=an@x.vn\nsasl_username=an@x.vn\n\
+        b"request=smtpd_access_policy\nprotocol_state=RCPT\nsender=an@x.vn\nrecipient=nhom@x.vn\nsasl_sender=binh@x.vn\nsasl_username=an@x.vn\n\
         instance=7.6.5\nccert_subject=a=b\n\n";
 
     #[test]
@@ -110,6 +119,10 @@ mod tests {
         assert_eq!(
             (&*first.state, &*first.login, &*first.instance),
             (&b"RCPT"[..], &b"an@x.vn"[..], &b"7.6.5"[..])
+        );
+        assert_eq!(
+            (&*first.sender, &*first.recipient, &*first.author),
+            (&b"an@x.vn"[..], &b"nhom@x.vn"[..], &b"binh@x.vn"[..])
         );
         assert_eq!(&*Codec.decode(&mut bytes).unwrap().unwrap().state, b"DATA");
         assert_eq!(Codec.decode(&mut bytes).unwrap(), Some(Request::default()));

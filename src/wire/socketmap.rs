@@ -7,8 +7,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use std::borrow::Cow;
 use tokio_util::codec::{Decoder, Encoder};
 
-/// Longest content of a netstring, in bytes, in both directions (Postfix's own limit for replies).
+/// Longest request, in bytes.
 pub const MAX_LENGTH: usize = 100_000;
+/// Longest reply, in bytes: Postfix' `socketmap_max_reply_size`, as its configuration has it.
+pub const MAX_REPLY: usize = 2_000_000;
 const MAX_DIGITS: usize = 6;
 
 /// One look-up.
@@ -47,7 +49,7 @@ pub enum Error {
     /// The request has no space between map and key.
     #[error("socketmap: request without map and key")]
     NoKey,
-    /// A reply of this many bytes exceeds [`MAX_LENGTH`]; nothing was written.
+    /// A reply of this many bytes exceeds [`MAX_REPLY`]; nothing was written.
     #[error("socketmap: reply of {0} bytes is too long")]
     ReplyTooLong(usize),
     /// The connection failed.
@@ -83,10 +85,10 @@ impl Encoder<Reply> for Codec {
             Reply::Perm(reason) => ("PERM ", reason.as_bytes()),
         };
         let length = status.len() + text.len();
-        if length > MAX_LENGTH {
+        if length > MAX_REPLY {
             return Err(Error::ReplyTooLong(length));
         }
-        dst.reserve(length + MAX_DIGITS + 2);
+        dst.reserve(length + MAX_DIGITS + 3);
         dst.put_slice(length.to_string().as_bytes());
         dst.put_u8(b':');
         dst.put_slice(status.as_bytes());
@@ -183,9 +185,9 @@ mod tests {
 
     #[test]
     fn a_reply_that_postfix_would_not_read_is_refused_here() {
-        assert!(encoded(Reply::Ok(Bytes::from(vec![b'a'; MAX_LENGTH - 3]))).is_ok());
+        assert!(encoded(Reply::Ok(Bytes::from(vec![b'a'; MAX_REPLY - 3]))).is_ok());
         assert!(matches!(
-            encoded(Reply::Ok(Bytes::from(vec![b'a'; MAX_LENGTH - 2]))),
+            encoded(Reply::Ok(Bytes::from(vec![b'a'; MAX_REPLY - 2]))),
             Err(Error::ReplyTooLong(_))
         ));
     }

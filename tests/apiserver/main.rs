@@ -8,6 +8,7 @@ mod chart;
 mod directory;
 mod dns;
 mod etcd;
+mod groups;
 mod harness;
 mod kubectl;
 mod lease;

@@ -22,6 +22,8 @@ const ALLOWED: &[(&str, &str, &[&str])] = &[
     ("mail.angiang.gov.vn", "mailsystems", READS),
     ("mail.angiang.gov.vn", "maildomains", READS),
     ("mail.angiang.gov.vn", "mailboxes", READS),
+    ("mail.angiang.gov.vn", "mailgroups", READS),
+    ("mail.angiang.gov.vn", "mailgroups/status", &["patch"]),
     ("mail.angiang.gov.vn", "retiredmailboxes", &["get", "list", "watch", "create", "delete"]),
     ("mail.angiang.gov.vn", "retiredmailboxes/status", &["patch"]),
     ("mail.angiang.gov.vn", "mailsystems/status", &["patch"]),
@@ -46,6 +48,7 @@ const ALLOWED: &[(&str, &str, &[&str])] = &[
 const REFUSED: &[(&str, &str, &[&str])] = &[
     ("mail.angiang.gov.vn", "mailsystems", &["create", "update", "patch", "delete", "deletecollection"]),
     ("mail.angiang.gov.vn", "mailboxes", &["create", "update", "patch", "delete", "deletecollection"]),
+    ("mail.angiang.gov.vn", "mailgroups", &["create", "update", "patch", "delete", "deletecollection"]),
     ("", "persistentvolumeclaims", &["create", "update", "patch", "delete", "deletecollection"]),
     ("", "persistentvolumes", &["get", "delete"]),
     ("", "pods", &["create", "delete"]),

@@ -5,7 +5,7 @@ use kube::{
     Api, Client, Error,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
-use mail_operator::api::{MailDomain, MailSystem, Mailbox};
+use mail_operator::api::{MailDomain, MailGroup, MailSystem, Mailbox};
 use serde_json::{Value, json};
 
 use crate::{
@@ -33,7 +33,7 @@ fn member(api: &TestApi, role: &str) -> Client {
 }
 
 #[tokio::test]
-async fn an_organisations_staff_manage_their_mailboxes_and_nothing_else() {
+async fn an_organisations_staff_manage_their_mailboxes_and_groups_and_nothing_else() {
     let api = harness::api("tenant").await;
     install(&api, &[]);
     let (own, other) = (api.namespace.clone(), api.another_namespace("other").await);
@@ -50,6 +50,13 @@ async fn an_organisations_staff_manage_their_mailboxes_and_nothing_else() {
     assert_eq!(mailboxes.list(&ListParams::default()).await.unwrap().items.len(), 1);
     forbidden(mailboxes.patch_status("an", &patch, &Patch::Merge(json!({"status": {"shard": 1}}))).await);
     mailboxes.delete("an", &DeleteParams::default()).await.unwrap();
+
+    let groups: Api<MailGroup> = Api::namespaced(staff.clone(), &own);
+    let group = json!({"address": "nhom@x.vn", "members": ["an@x.vn"]});
+    groups.create(&create, &object("MailGroup", "nhom", &group)).await.unwrap();
+    groups.patch("nhom", &patch, &Patch::Merge(json!({"spec": {"posting": "Members"}}))).await.unwrap();
+    forbidden(groups.patch_status("nhom", &patch, &Patch::Merge(json!({"status": {"reaches": 1}}))).await);
+    groups.delete("nhom", &DeleteParams::default()).await.unwrap();
 
     let domains: Api<MailDomain> = Api::namespaced(staff.clone(), &own);
     domains.get("x").await.unwrap();

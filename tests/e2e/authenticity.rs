@@ -22,6 +22,7 @@ $ORIGIN mail-test.example.
 @ 60 IN SOA ns hostmaster 3 60 60 60 60
 @ 60 IN NS ns
 ns 60 IN A 192.0.2.1
+partner 60 IN TXT "v=spf1 ip4:10.0.0.0/8 ip4:172.16.0.0/12 ip4:192.168.0.0/16 ip4:100.64.0.0/10 -all"
 own 60 IN TXT "v=spf1 ip4:10.0.0.0/8 ip4:172.16.0.0/12 ip4:192.168.0.0/16 ip4:100.64.0.0/10 -all"
 _dmarc.reject 60 IN TXT "v=DMARC1; p=reject"
 reject 60 IN TXT "v=spf1 -all"
@@ -31,7 +32,7 @@ quarantine 60 IN A 192.0.2.1
 const SERVER: &str = "mail-test.example:1053 {\n  errors\n  file /etc/coredns-custom/mail-test.zone\n}\n";
 
 /// Adds the zone to the local cluster's name server, which reads it within two minutes.
-async fn serve_zone(world: &World) {
+pub(crate) async fn serve_zone(world: &World) {
     let map: ConfigMap = parse(json!({
         "metadata": {"name": "coredns-custom", "namespace": "kube-system"},
         "data": {"mail-test.server": SERVER, "mail-test.zone": ZONE},

@@ -24,6 +24,7 @@ mod delivery;
 mod dkim;
 mod faults;
 mod forwarding;
+mod groups;
 mod journal;
 mod moving;
 mod objects;

@@ -18,7 +18,7 @@ use super::state::{Directory, Held, Offer, Slot, State, compact};
 use crate::{
     agent::token::TokenKey,
     api::{MemberRight, SystemLimits},
-    directory::{Index, MailboxEntry, Retired, Shard, without_detail},
+    directory::{Group, Index, MailboxEntry, Retired, Shard, without_detail},
     names::SystemName,
 };
 
@@ -113,6 +113,13 @@ impl Replica {
         }
         let Some((address, detail)) = without_detail(address) else { return Ok(None) };
         Ok(self.look(&address)?.map(|found| (found, Some(detail))))
+    }
+
+    /// The group that mail for `address` (folded) is for, with or without a detail. A mailbox of the address comes first.
+    #[must_use]
+    pub fn group(&self, address: &str) -> Option<Arc<Group>> {
+        let find = |address: &str| self.read(|directory| directory.group(address).cloned());
+        find(address).or_else(|| find(&without_detail(address)?.0))
     }
 
     /// Whether the mailbox that logged in as `login` may send as `address` (both folded): its own address or an alias, or

@@ -6,7 +6,7 @@ use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
 use crate::{
     agent::token::TokenKey,
-    directory::{Entry, Index, MailboxEntry, Retired, Shard, shard_of},
+    directory::{Entry, Group, Index, MailboxEntry, Retired, Shard, shard_of},
 };
 
 /// What became of an index or shard that was offered.
@@ -46,6 +46,7 @@ pub(super) struct Part {
     pub(super) slots: HashMap<Box<str>, Slot>,
     /// Mail that is kept out of the way, by uid.
     pub(super) retired: HashMap<Box<str>, Arc<Retired>>,
+    pub(super) groups: HashMap<Box<str>, Arc<Group>>,
     pub(super) mailboxes: i64,
 }
 
@@ -107,8 +108,16 @@ impl State {
 
 impl Directory {
     pub(super) fn slot(&self, address: &str) -> Option<&Slot> {
+        self.part_of(address)?.slots.get(address)
+    }
+
+    pub(super) fn group(&self, address: &str) -> Option<&Arc<Group>> {
+        self.part_of(address)?.groups.get(address)
+    }
+
+    fn part_of(&self, address: &str) -> Option<&Part> {
         let position = shard_of(address, self.index.value.shards);
-        self.parts.get(position as usize)?.as_ref()?.value.slots.get(address)
+        Some(&self.parts.get(position as usize)?.as_ref()?.value)
     }
 
     pub(super) fn parts(&self) -> impl Iterator<Item = &Held<Part>> {
@@ -129,5 +138,6 @@ pub(super) fn compact(shard: Shard) -> Part {
         shard.entries.into_iter().map(|(address, entry)| (address.into(), slot(entry))).collect();
     let mailboxes = slots.values().filter(|slot| matches!(slot, Slot::Mailbox(_))).count();
     let retired = shard.retired.into_iter().map(|(uid, retired)| (uid.into(), Arc::new(retired))).collect();
-    Part { slots, retired, mailboxes: i64::try_from(mailboxes).unwrap_or(i64::MAX) }
+    let groups = shard.groups.into_iter().map(|(address, group)| (address.into(), Arc::new(group))).collect();
+    Part { slots, retired, groups, mailboxes: i64::try_from(mailboxes).unwrap_or(i64::MAX) }
 }

@@ -17,6 +17,8 @@ pub(super) enum Outcome {
     /// The domain is.
     Domain,
     Suspended,
+    /// The recipient is a group to which the sender may not write.
+    Group,
 }
 
 /// Where a message was counted.

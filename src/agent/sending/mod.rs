@@ -1,13 +1,14 @@
-//! How much a mailbox may send: what Postfix asks at each recipient and at each message of a client that logged in.
+//! Who may send, and how much: what Postfix asks at each recipient, and at each message of a client that logged in.
 //!
 //! ```text
-//!  RCPT ─▶ suspended? ─▶ recipients of the message        DATA ─▶ messages of the hour, of the mailbox and of the domain
+//!  RCPT ─▶ a group? ─▶ suspended? ─▶ recipients           DATA ─▶ messages of the hour, of the mailbox and of the domain
 //!                                                                    shared (Valkey) ─ away ─▶ counted by this gateway
 //! ```
 //!
 //! A [`Request`] comes in, an [`Action`] goes out; whoever is refused far too often is told to the operator. Limits come from
 //! the directory. Nothing is refused for want of Valkey.
 
+mod groups;
 mod local;
 mod metrics;
 mod shared;
@@ -140,13 +141,18 @@ impl Sending {
 
     /// What becomes of a command. Who has not logged in, or is no mailbox (a store that sends for Sieve), has no limits.
     pub async fn judge(&self, request: &Request) -> Action {
-        if request.login.is_empty() {
+        let at_recipient = *request.state == b"RCPT"[..];
+        if request.login.is_empty() && !at_recipient {
             return Action::Dunno;
         }
         if !self.0.replica.loaded() {
             return answer(
                 "451 4.3.0 Chua kiem tra duoc, xin gui lai sau. Limits cannot be checked now, try again later",
             );
+        }
+        if at_recipient && let Some(refusal) = groups::refuse(&self.0.replica, request) {
+            self.0.metrics.judged(Outcome::Group);
+            return refusal;
         }
         let login = std::str::from_utf8(&request.login).ok().and_then(|login| fold(login).ok());
         let Some(found) = login.and_then(|login| self.0.replica.find(&login)) else { return Action::Dunno };

@@ -13,7 +13,8 @@ fn sending(change: impl FnOnce(&mut crate::directory::MailboxEntry)) -> Sending 
 }
 
 async fn ask(sending: &Sending, state: &'static str, login: &'static str, instance: &'static str) -> String {
-    let request = Request { state: state.into(), login: login.into(), instance: instance.into() };
+    let (state, login, instance) = (state.into(), login.into(), instance.into());
+    let request = Request { state, login, instance, ..Request::default() };
     match sending.judge(&request).await {
         Action::Dunno => "DUNNO".into(),
         Action::Answer(text) => text.split(' ').take(2).collect::<Vec<_>>().join(" "),

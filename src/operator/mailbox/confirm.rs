@@ -56,7 +56,9 @@ impl Controller {
             } else if self.is_held(target, wait) {
                 let signing = match target {
                     Target::Domain(key) => self.signing(key),
-                    Target::Mailbox(_) | Target::Retired(_) | Target::System(_) => Progress::Served,
+                    Target::Mailbox(_) | Target::Group(_) | Target::Retired(_) | Target::System(_) => {
+                        Progress::Served
+                    }
                 };
                 match signing {
                     Progress::Served => held.push(target.clone()),
@@ -95,6 +97,7 @@ impl Controller {
         match target {
             Target::Mailbox(key) => self.say_mailbox(key, progress),
             Target::Domain(key) => self.say_domain(key, progress),
+            Target::Group(key) => self.say_group(key, progress),
             Target::Retired(key) if progress == Progress::Served => self.confirm_retired(key),
             Target::System(_) if progress == Progress::Served => self.audited(target),
             Target::Retired(_) | Target::System(_) => {}
@@ -106,6 +109,7 @@ impl Controller {
         match target {
             Target::Mailbox(key) => self.index.listed_in(key),
             Target::Domain(key) => self.index.standing(key).ok().cloned(),
+            Target::Group(key) => self.index.group_in(key),
             Target::Retired(key) => self.retirements.owner(key).map(|(system, _)| system),
             Target::System(key) => Some(std::sync::Arc::new(SystemName::new(&*key.namespace, &*key.name))),
         }
@@ -142,6 +146,11 @@ impl Controller {
             {
                 return false;
             }
+        }
+        if let Target::Group(key) = target {
+            let Some(group) = self.index.group(key) else { return false };
+            let count = system.count();
+            parts.push(name.directory_shard(count, shard_of(&group.fact.address, count)));
         }
         if let Target::Retired(key) = target {
             let Some((_, uid)) = self.retirements.owner(key) else { return false };

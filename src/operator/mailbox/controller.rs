@@ -152,7 +152,7 @@ impl Controller {
         self.index.clock(k8s_openapi::jiff::Timestamp::now().as_second());
         self.tend_retired(now);
         let changes = self.settle();
-        let Changes { mailboxes, domains, asks, .. } = changes;
+        let Changes { mailboxes, domains, groups, asks, .. } = changes;
         for ask in asks {
             self.ask(ask);
         }
@@ -163,6 +163,9 @@ impl Controller {
             }
             self.waiting.restart(&target);
             self.review_mailbox(&key);
+        }
+        for key in groups {
+            self.group_changed(&key);
         }
         for key in domains {
             let system = self.index.domain(&key).map(|fact| fact.system.clone());
@@ -197,6 +200,7 @@ impl Controller {
             let more = self.index.settle();
             changes.mailboxes.extend(more.mailboxes);
             changes.domains.extend(more.domains);
+            changes.groups.extend(more.groups);
             changes.asks.extend(more.asks);
         }
         changes

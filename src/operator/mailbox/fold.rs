@@ -26,6 +26,7 @@ pub(super) struct Listings {
     pub systems: Listing,
     pub domains: Listing,
     pub mailboxes: Listing,
+    pub groups: Listing,
     pub retired: Listing,
     pub secrets: Listing,
     pub pods: Listing,
@@ -38,7 +39,8 @@ pub(super) struct Listings {
 impl Listings {
     /// Whether every object that decides was listed once. Before, a missing domain means nothing.
     pub fn objects_complete(&self) -> bool {
-        self.systems.complete && self.domains.complete && self.mailboxes.complete && self.retired.complete
+        let kinds = [&self.systems, &self.domains, &self.mailboxes, &self.groups, &self.retired];
+        kinds.into_iter().all(|listing| listing.complete)
     }
 }
 
@@ -49,6 +51,7 @@ impl Controller {
             Seen::System(event) => self.see_systems(event),
             Seen::Domain(event) => self.see_domains(event),
             Seen::Mailbox(event) => self.see_mailboxes(event),
+            Seen::Group(event) => self.see_groups(event),
             Seen::Retired(event) => self.see_retired(event),
             Seen::Secret(event) => self.see_secrets(event),
             Seen::Pod(event) => self.see_pods(event),
@@ -143,7 +146,7 @@ impl Controller {
         }
     }
 
-    fn forget(&mut self, target: &Target) {
+    pub(super) fn forget(&mut self, target: &Target) {
         self.unread.remove(target);
         self.waiting.forget(target);
         self.statuses.forget(target);

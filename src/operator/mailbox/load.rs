@@ -82,13 +82,14 @@ fn read(system: &SystemName, secrets: &[Secret]) -> Loaded {
         let name = system.directory_shard(index.shards, shard);
         decode_shard(content.get(&name)?).ok()
     });
-    let (mut entries, mut retired) = (HashMap::new(), BTreeMap::new());
+    let (mut entries, mut retired, mut groups) = (HashMap::new(), BTreeMap::new(), HashMap::new());
     for shard in shards {
         entries.extend(shard.entries);
         retired.extend(shard.retired);
+        groups.extend(shard.groups);
     }
     let (shards, holders, domain_limits) = (index.shards, index.holders, index.domain_limits);
-    loaded.existing = Some(Existing { shards, entries, holders, domain_limits, retired });
+    loaded.existing = Some(Existing { shards, entries, holders, domain_limits, retired, groups });
     loaded
 }
 

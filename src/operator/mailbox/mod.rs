@@ -1,7 +1,7 @@
 //! Mailboxes and domains: events folded into an index, compiled into the directory.
 //!
 //! ```text
-//!  MailSystem, MailDomain, Mailbox ──seen──▶ index (pure) ──compile──▶ issue ──▶ directory Secrets ──▶ agents
+//!  System, Domain, Mailbox, Group ──seen──▶  index (pure) ──compile──▶ issue ──▶ directory Secrets ──▶ agents
 //!  Secrets ──credentials, password──▶ login ┘     │                                                     │
 //!                                              verdict ──review──▶ status ◀──what they hold── waiting ◀─┘
 //! ```
@@ -25,6 +25,8 @@ mod dkim_secret;
 mod domain_status;
 mod due;
 mod fold;
+mod group_status;
+mod groups;
 mod index;
 mod issue;
 mod load;

@@ -151,6 +151,7 @@ impl Controller {
         self.metrics.wrote("status", result);
         match (written, target) {
             (Written::Done, Target::Mailbox(key)) => self.index.published(key, &word.uid, word.published),
+            (Written::Done, Target::Group(key)) => self.group_written(key, word),
             (Written::Failed, _) => self.again(target.clone()),
             _ => {}
         }
@@ -169,6 +170,7 @@ impl Controller {
                 }
                 self.review_mailbox(key);
             }
+            Target::Group(key) => self.review_group(key),
             Target::Domain(key) => {
                 self.due_domains.insert(key.clone(), Instant::now());
             }

@@ -63,6 +63,12 @@ impl Controller {
             self.wait_anew(name, Target::Mailbox(key.clone()));
             self.review_mailbox(&key);
         }
+        let mut groups = self.index.group_keys();
+        groups.retain(|key| self.index.group_in(key).is_some_and(|it| it == *name));
+        for key in groups {
+            self.wait_anew(name, Target::Group(key.clone()));
+            self.review_group(&key);
+        }
         let now = Instant::now();
         let mut domains = self.index.domain_keys();
         domains.retain(|key| self.index.standing(key) == Ok(name));

@@ -24,7 +24,7 @@ use super::{
     issue::SECRET_TYPE,
 };
 use crate::{
-    api::{MailDomain, MailSystem, Mailbox, RetiredMailbox},
+    api::{MailDomain, MailGroup, MailSystem, Mailbox, RetiredMailbox},
     operator::guarded::Guarded,
 };
 
@@ -37,6 +37,8 @@ pub enum Seen {
     Domain(Event<Guarded<MailDomain>>),
     /// Of a Mailbox.
     Mailbox(Event<Guarded<Mailbox>>),
+    /// Of a MailGroup.
+    Group(Event<Guarded<MailGroup>>),
     /// Of a RetiredMailbox.
     Retired(Event<Guarded<RetiredMailbox>>),
     /// Of a Secret that may hold a password.
@@ -57,6 +59,7 @@ pub fn first(client: &Client, namespace: Option<&str>) -> Watches {
     watches.push(events(watcher(scoped(client, namespace), every()), Seen::System));
     watches.push(events(watcher(scoped(client, namespace), every()), Seen::Domain));
     watches.push(events(watcher(scoped(client, namespace), every()), Seen::Mailbox));
+    watches.push(events(watcher(scoped(client, namespace), every()), Seen::Group));
     watches.push(events(watcher(scoped(client, namespace), every()), Seen::Retired));
     let pods = every().labels(&AgentPod::selector());
     watches.push(events(watcher(scoped(client, namespace), pods), Seen::Pod));

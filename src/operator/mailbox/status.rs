@@ -219,11 +219,11 @@ fn message(problem: &Problem, key: &Key, mailbox: &Mailbox) -> String {
     match problem {
         Problem::Domain(obstacle) => obstacle_message(obstacle, key),
         Problem::AddressConflict(winner) => format!(
-            "Mailbox {winner} is older and has {}; this one is not served. Delete one of them.",
+            "{winner} has {}; this one is not served. Delete one of them.",
             mailbox.fact.address
         ),
         Problem::AliasConflict(alias, winner) => format!(
-            "The mailbox is served without the alias {alias}: Mailbox {winner} is older and has it. Remove it from one of them."
+            "The mailbox is served without the alias {alias}: {winner} has it. Remove it from one of them."
         ),
         Problem::AliasDomain(alias) => format!(
             "The mailbox is served without the alias {alias}: no MailDomain of namespace {} and of the same system has its domain.",
@@ -308,7 +308,7 @@ fn hindrance_message(hindrance: &Hindrance, key: &Key, mailbox: &Mailbox) -> Str
     let wanted = fact.moving.wanted.as_deref().unwrap_or_default();
     let why = match hindrance {
         Hindrance::Taken(holder) => {
-            format!("Mailbox {holder} has {wanted}. Name another address, or free that one")
+            format!("{holder} has {wanted}. Name another address, or free that one")
         }
         Hindrance::Kept(holder, until) => format!(
             "{wanted} was the address of Mailbox {holder}, whose mail it reaches until {}. Name another address, or wait",

@@ -31,6 +31,8 @@ pub enum Target {
     Mailbox(Key),
     /// A MailDomain.
     Domain(Key),
+    /// A MailGroup.
+    Group(Key),
     /// A RetiredMailbox.
     Retired(Key),
     /// A MailSystem: it waits for its agents, its status is another controller's.
@@ -42,7 +44,11 @@ impl Target {
     #[must_use]
     pub const fn key(&self) -> &Key {
         match self {
-            Self::Mailbox(key) | Self::Domain(key) | Self::Retired(key) | Self::System(key) => key,
+            Self::Mailbox(key)
+            | Self::Domain(key)
+            | Self::Group(key)
+            | Self::Retired(key)
+            | Self::System(key) => key,
         }
     }
 
@@ -50,6 +56,7 @@ impl Target {
         match self {
             Self::Mailbox(_) => ApiResource::erase::<api::Mailbox>(&()),
             Self::Domain(_) => ApiResource::erase::<api::MailDomain>(&()),
+            Self::Group(_) => ApiResource::erase::<api::MailGroup>(&()),
             Self::Retired(_) => ApiResource::erase::<api::RetiredMailbox>(&()),
             Self::System(_) => ApiResource::erase::<api::MailSystem>(&()),
         }

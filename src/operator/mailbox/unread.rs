@@ -13,7 +13,7 @@ use super::{
     statuses::{Target, Word},
 };
 use crate::{
-    api::Mailbox,
+    api::{MailGroup, Mailbox},
     conditions::{self, Finding},
     directory::{self, AddressError},
     operator::guarded::{Guarded, Unreadable},
@@ -49,6 +49,12 @@ impl Unread {
         Self { meta: Meta::of(object), field: field.to_owned(), error: error.to_string(), conditions }
     }
 
+    /// A MailGroup with such an address in this field.
+    pub fn group(object: &MailGroup, field: &str, error: &AddressError) -> Self {
+        let conditions = object.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
+        Self { meta: Meta::of(object), field: field.to_owned(), error: error.to_string(), conditions }
+    }
+
     /// The field of the status that cannot be read, if it can be found out again.
     fn ours(&self) -> Option<&str> {
         let field = self.field.strip_prefix("status.")?.split(['.', '[']).next()?;
@@ -61,8 +67,11 @@ impl Unread {
                 "It is served as it was: its mail arrives, its password works, and nobody else gets its addresses."
             }
             (Target::Mailbox(_), false) => "It is not served; mail that it had is kept.",
+            (Target::Group(_), true) => {
+                "It is served as it was: whom it reached is reached, and who might write to it may."
+            }
             (Target::Domain(_), true) => "It is served as it was, signed with the key that it had.",
-            (Target::Domain(_), false) => "It is not served.",
+            (Target::Group(_) | Target::Domain(_), false) => "It is not served.",
             (Target::Retired(_) | Target::System(_), _) => {
                 "The mail is kept, and nothing said here is heeded."
             }
@@ -83,6 +92,7 @@ impl Controller {
         let served = match target {
             Target::Mailbox(key) => self.index.listed_in(key).is_some(),
             Target::Domain(key) => self.index.standing(key).is_ok(),
+            Target::Group(key) => self.index.group_in(key).is_some(),
             Target::Retired(_) | Target::System(_) => false,
         };
         // A directory that is yet to be read may have it.

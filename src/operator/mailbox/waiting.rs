@@ -121,10 +121,12 @@ impl Waiting {
         self.objects.len()
     }
 
-    /// How many mailboxes and domains wait.
+    /// How many mailboxes, groups and domains wait.
     #[must_use]
     pub fn objects(&self) -> usize {
-        self.objects.keys().filter(|target| matches!(target, Target::Mailbox(_) | Target::Domain(_))).count()
+        let counts =
+            |target: &&Target| matches!(target, Target::Mailbox(_) | Target::Group(_) | Target::Domain(_));
+        self.objects.keys().filter(counts).count()
     }
 }
 

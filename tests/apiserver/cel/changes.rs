@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{check_changes, domain, mailbox, merge, spec, stored, system};
+use super::{check_changes, domain, group, mailbox, merge, spec, stored, system};
 
 #[tokio::test]
 async fn what_mail_is_stored_under_cannot_be_changed() {
@@ -33,6 +33,14 @@ async fn what_mail_is_stored_under_cannot_be_changed() {
                 Some("the system of a domain cannot be changed"),
             ),
             spec(&json!({"dkim": {"selector": "mail2"}, "organisation": "UBND tỉnh"}), None),
+        ],
+    )
+    .await;
+    check_changes(
+        group(),
+        vec![
+            spec(&json!({"address": "nhom.moi@angiang.gov.vn", "posting": "Anyone"}), None),
+            spec(&json!({"members": ["nhom@angiang.gov.vn"]}), Some("a group is no member of itself")),
         ],
     )
     .await;
@@ -86,6 +94,11 @@ async fn what_is_left_out_gets_the_documented_default() {
     assert_eq!(partial["gateway"]["messageSize"], json!("50Mi"));
     assert_eq!(partial["antispam"], json!({"replicas": 2, "thresholds": {"addHeader": 6, "reject": 20}}));
     assert_eq!(stored(domain()).await["dkim"], json!({"selector": "mail"}));
+    assert_eq!(
+        stored(group()).await,
+        json!({"address": "nhom@angiang.gov.vn", "members": ["an.nguyen@angiang.gov.vn"], "externalMembers": "Refuse",
+               "posting": "System", "listed": false})
+    );
     let mut with_secret = mailbox();
     merge(&mut with_secret, &json!({"spec": {"passwordSecret": {"name": "an-password"}}}));
     assert_eq!(

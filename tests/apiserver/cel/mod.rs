@@ -5,12 +5,13 @@ use kube::{
     Api, Client, Error,
     api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
 };
-use mail_operator::api::{MailDomain, MailSystem, Mailbox};
+use mail_operator::api::{MailDomain, MailGroup, MailSystem, Mailbox};
 use serde_json::{Value, json};
 
 use crate::harness;
 
 mod changes;
+mod group;
 mod mailbox;
 mod system;
 
@@ -30,6 +31,11 @@ fn domain() -> Value {
 fn mailbox() -> Value {
     json!({"apiVersion": "mail.angiang.gov.vn/v1alpha1", "kind": "Mailbox", "metadata": {"name": "an"},
            "spec": {"address": "an.nguyen@angiang.gov.vn"}})
+}
+
+fn group() -> Value {
+    json!({"apiVersion": "mail.angiang.gov.vn/v1alpha1", "kind": "MailGroup", "metadata": {"name": "nhom"},
+           "spec": {"address": "nhom@angiang.gov.vn", "members": ["an.nguyen@angiang.gov.vn"]}})
 }
 
 /// A row whose spec has these fields besides the base's.
@@ -52,6 +58,7 @@ fn objects(client: &Client, namespace: &str, kind: &str) -> Api<DynamicObject> {
     let resource = match kind {
         "MailSystem" => ApiResource::erase::<MailSystem>(&()),
         "MailDomain" => ApiResource::erase::<MailDomain>(&()),
+        "MailGroup" => ApiResource::erase::<MailGroup>(&()),
         _ => ApiResource::erase::<Mailbox>(&()),
     };
     Api::namespaced_with(client.clone(), namespace, &resource)

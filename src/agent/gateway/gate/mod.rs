@@ -9,6 +9,7 @@
 mod author;
 mod claim;
 pub mod decide;
+mod groups;
 mod keep;
 mod message;
 mod scan;

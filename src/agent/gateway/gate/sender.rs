@@ -36,6 +36,8 @@ pub enum Objection {
     Forged(String),
     /// It may be forged under this domain of ours: the name server did not tell.
     Unproven(String),
+    /// This recipient is a group that takes no mail from whoever the message is proven to be of.
+    NotInvited(String),
 }
 
 /// The objection to a message that was submitted, if there is one.
@@ -96,6 +98,11 @@ impl Objection {
                 1,
                 format!("Chua kiem tra duoc SPF/DKIM cua {domain}, xin gui lai sau. SPF and DKIM of {domain} cannot be checked now, try again later"),
             ),
+            Self::NotInvited(group) => (
+                550,
+                1,
+                format!("Tu choi: nhom <{0}> chi nhan thu cua nguoi duoc chi dinh, co chung thuc SPF/DKIM. Refused: the group <{0}> takes mail from outside only of senders named for it, with SPF or DKIM for their domain", printable(group)),
+            ),
             Self::NoReturn => (
                 550,
                 1,
@@ -104,6 +111,11 @@ impl Objection {
         };
         Reply::new(code, 7, detail, &text)
     }
+}
+
+/// An address as a client typed it, for a reply in ASCII.
+fn printable(address: &str) -> String {
+    address.chars().filter(char::is_ascii_graphic).take(254).collect()
 }
 
 #[cfg(test)]
@@ -187,6 +199,7 @@ mod tests {
             (Objection::NoReturn, 550),
             (Objection::Forged("x.vn".into()), 550),
             (Objection::Unproven("x.vn".into()), 451),
+            (Objection::NotInvited("nhóm@x.vn\r\n".into()), 550),
         ] {
             let reply = objection.reply();
             assert_eq!(reply.code(), code);

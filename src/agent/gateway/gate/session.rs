@@ -10,6 +10,7 @@ use tokio_util::{codec::Framed, sync::CancellationToken};
 use super::{
     Gate, claim,
     decide::{Decision, Origin, Scan, decide},
+    groups,
     keep::{Envelope, path},
     message::{JOURNAL_ID, Message},
     sender::{self, Objection, object},
@@ -228,7 +229,11 @@ impl Session {
                 claim::of_store(text(&self.sender).as_deref(), author, directory)
             }
             // Unjudged, it is deferred in any case.
-            (Origin::Outside, None) => claim::of_outside(author, self.message.verdict()?, directory),
+            (Origin::Outside, None) => {
+                let verdict = self.message.verdict()?;
+                claim::of_outside(author, verdict, directory)
+                    .or_else(|| groups::of_outside(&self.envelope.recipients, author, verdict, directory))
+            }
             // Whoever logged in is bound by it, wherever that was.
             (_, login) => {
                 object(sender::Envelope { login, null: self.envelope.sender.is_empty() }, author, directory)

@@ -16,12 +16,15 @@ use crate::{
 const OFFER: [u8; 12] = [0, 0, 0, 6, 0, 0, 1, 0xff, 0, 0x1f, 0xff, 0xff];
 
 async fn gate(on_failure: OnFailure) -> (tempfile::TempDir, UnixStream) {
+    gate_of(testing::replica(), on_failure).await
+}
+
+async fn gate_of(replica: Replica, on_failure: OnFailure) -> (tempfile::TempDir, UnixStream) {
     let folder = tempfile::tempdir().unwrap();
     let listener = UnixListener::bind(folder.path().join("gate")).unwrap();
     let policy = Policy { on_failure, on_detection: OnDetection::Reject };
-    tokio::spawn(
-        Gate::new(policy, "t0", testing::replica(), ("127.0.0.1", 1)).run(listener, CancellationToken::new()),
-    );
+    let gate = Gate::new(policy, "t0", replica, ("127.0.0.1", 1));
+    tokio::spawn(gate.run(listener, CancellationToken::new()));
     let mut stream = UnixStream::connect(folder.path().join("gate")).await.unwrap();
     frame(&mut stream, b'O', &OFFER).await;
     assert_eq!(answer(&mut stream).await.0, b'O');
@@ -102,6 +105,36 @@ async fn a_session_that_does_not_negotiate_is_closed() {
     let mut stream = UnixStream::connect(folder.path().join("gate")).await.unwrap();
     frame(&mut stream, b'E', b"").await;
     assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_group_takes_mail_from_outside_only_of_who_is_named_and_proven() {
+    let replica = crate::agent::posting::testing::replica(crate::api::Posting::Listed, &["dan@example.com"]);
+    let (_folder, mut stream) = gate_of(replica, OnFailure::Accept).await;
+    frame(&mut stream, b'D', b"C{daemon_name}\0smtp\0").await;
+    frame(&mut stream, b'C', b"client\0U").await;
+    for (verdict, from, expected) in [
+        ("spf=example.com", "dan@example.com", None),
+        ("", "dan@example.com", Some("550 5.7.1")),
+        ("unsure", "dan@example.com", Some("451 4.7.1")),
+        ("spf=example.com", "eve@example.com", Some("550 5.7.1")),
+    ] {
+        frame(&mut stream, b'M', b"<dan@example.com>\0").await;
+        frame(&mut stream, b'R', b"<binh@x.vn>\0").await;
+        frame(&mut stream, b'R', b"<Nhom@x.vn>\0").await;
+        frame(&mut stream, b'L', format!("Mail-Verdict\0 t0 action=no-action {verdict}\0").as_bytes()).await;
+        frame(&mut stream, b'L', format!("From\0 Đan <{from}>\0").as_bytes()).await;
+        frame(&mut stream, b'N', b"").await;
+        frame(&mut stream, b'E', b"").await;
+        let (mut kind, mut data) = answer(&mut stream).await;
+        if kind == b'm' {
+            (kind, data) = answer(&mut stream).await;
+        }
+        match expected {
+            None => assert_eq!(kind, b'c', "{verdict} {from}"),
+            Some(code) => assert_eq!((kind, &data[..9]), (b'y', code.as_bytes()), "{verdict} {from}"),
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Who has a domain or an address when several objects claim it: the older object, whatever else is wrong with it; an
-//! address that status says one of them has stays with that one. So the outcome for one address never depends on the outcome for another, with one exception: an alias is listed only
+//! Who has a domain or an address when several objects claim it, Mailboxes and MailGroups alike: the older object, whatever
+//! else is wrong with it; an address that status says one of them has stays with that one. So the outcome for one address never depends on the outcome for another, with one exception: an alias is listed only
 //! while its mailbox has its own address.
 
 use std::{
@@ -19,13 +19,17 @@ pub(super) struct DomainClaim {
     pub listed: Vec<(Arc<SystemName>, Key)>,
 }
 
-/// An address and the Mailboxes that claim it.
+/// An address and the objects that claim it.
 #[derive(Debug, Default)]
 pub(super) struct Claim {
-    /// The claimants, the oldest first.
+    /// The Mailboxes, the oldest first.
     pub by: Vec<Key>,
-    /// Who has it, one for each system.
+    /// Which of them has it, one for each system.
     pub winners: Vec<Winner>,
+    /// The MailGroups, in no order.
+    pub groups: Vec<Key>,
+    /// Which of them has it, where no Mailbox does.
+    pub group_winners: Vec<(Arc<SystemName>, Key)>,
 }
 
 /// Who has an address in a system.
@@ -83,6 +87,7 @@ impl Index {
     /// Decides where each touched domain is served, and touches the mailboxes in it.
     pub(super) fn settle_domains(&mut self) {
         for domain in std::mem::take(&mut self.dirty_domains) {
+            self.touch_groups_of_domain(&domain);
             let Some(claim) = self.domain_claims.get(&domain) else { continue };
             let by = claim.by.clone();
             let listed: Vec<_> =
@@ -117,11 +122,18 @@ impl Index {
         let mut before = HashMap::new();
         let mut aliases = HashSet::new();
         for address in std::mem::take(&mut self.dirty_addresses) {
-            let winners = self.decide(&address);
+            let (winners, group_winners) = self.decide(&address);
+            self.touch_groups_naming(&address);
+            self.touch_groups_at(&address);
             self.dirty_forwards.extend(self.forwarding_to.get(&address).into_iter().flatten().cloned());
             self.dirty_members.extend(self.shared_with.get(&address).into_iter().flatten().cloned());
             let Some(claim) = self.claims.get_mut(&address) else { continue };
             let old = std::mem::replace(&mut claim.winners, winners);
+            for (name, _) in std::mem::replace(&mut claim.group_winners, group_winners) {
+                if let Some(system) = self.systems.get_mut(&name) {
+                    system.list(&address, false, false);
+                }
+            }
             for key in &claim.by {
                 self.changes.mailboxes.insert(key.clone());
                 // Whoever gained or lost this as its own address gains or loses its aliases.
@@ -140,11 +152,20 @@ impl Index {
         }
         for (address, old) in before {
             self.relist(&address, &old);
+            self.list_groups(&address);
         }
     }
 
-    /// The oldest claimant in each system whose claim counts: its own domain and that of the address belong there.
-    fn decide(&self, address: &Arc<str>) -> Vec<Winner> {
+    /// Who has the address in each system.
+    fn decide(&self, address: &Arc<str>) -> (Vec<Winner>, Vec<(Arc<SystemName>, Key)>) {
+        let mut winners = self.decide_mailboxes(address);
+        let groups = self.decide_groups(address, &winners);
+        winners.retain(|winner| groups.iter().all(|(system, _)| *system != winner.system));
+        (winners, groups)
+    }
+
+    /// The oldest Mailbox in each system whose claim counts: its own domain and that of the address belong there.
+    fn decide_mailboxes(&self, address: &Arc<str>) -> Vec<Winner> {
         let mut winners: Vec<Winner> = Vec::new();
         let by = || self.claims.get(address).into_iter().flat_map(|claim| &claim.by);
         let (keeping, others): (Vec<&Key>, Vec<&Key>) = by().partition(|key| self.keeps(key, address));
@@ -204,7 +225,7 @@ impl Index {
         }
         if let Some(claim) = self.claims.get_mut(address) {
             claim.winners = winners;
-            if claim.by.is_empty() {
+            if claim.by.is_empty() && claim.groups.is_empty() {
                 self.claims.remove(address);
             }
         }

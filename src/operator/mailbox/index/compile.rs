@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Estate, Index, Key, System, records::entry_in_place};
 use crate::{
     api::{MailboxState, SystemLimits},
-    directory::{Entry, MailboxEntry, Refusal, Retired, Shard, shard_of},
+    directory::{Entry, Group, MailboxEntry, Refusal, Retired, Shard, shard_of},
     names::SystemName,
 };
 
@@ -30,6 +30,8 @@ pub struct Existing {
     pub domain_limits: BTreeMap<String, u32>,
     /// Mail whose mailbox is gone, by uid.
     pub retired: std::collections::BTreeMap<String, Retired>,
+    /// Its groups, by address.
+    pub groups: HashMap<String, Group>,
 }
 
 impl Existing {
@@ -122,6 +124,7 @@ impl Index {
         }
         let departed = self.departed_before(name, &existing.entries);
         self.changes.departed.extend(departed);
+        self.touch_all_groups();
     }
 
     /// Chooses a store shard for a mailbox that was listed in a loaded directory and has none.
@@ -146,8 +149,9 @@ impl Index {
 
     /// The changed parts of a system's directory, which from now on count as unchanged. Call it after [`Index::settle`].
     pub fn compile(&mut self, name: &SystemName) -> Option<Compiled> {
+        let groups = self.weight_of_groups();
         let system = self.systems.get_mut(name)?;
-        let entries = system.shards.iter().map(BTreeSet::len).sum();
+        let entries = system.shards.iter().map(BTreeSet::len).sum::<usize>() + groups;
         system.reshard(fitting(entries, system.count()));
         system.dirty_domains = false;
         let dirty = std::mem::take(&mut system.dirty_shards);
@@ -155,10 +159,13 @@ impl Index {
         let count = system.count();
         let shards = dirty.into_iter().map(|shard| {
             let mut content = system.records.content(shard, count);
-            let addresses = system.shards.get(shard as usize).into_iter().flatten();
-            let entries =
-                addresses.filter_map(|address| Some((address.to_string(), self.entry(address, name)?)));
-            content.entries.extend(entries);
+            for address in system.shards.get(shard as usize).into_iter().flatten() {
+                if let Some(entry) = self.entry(address, name) {
+                    content.entries.insert(address.to_string(), entry);
+                } else if let Some(group) = self.group_entry(address, name) {
+                    content.groups.insert(address.to_string(), group);
+                }
+            }
             (shard, content)
         });
         let (shards, holders) = (shards.collect(), self.holders(name));

@@ -1,4 +1,4 @@
-//! The index: MailSystems, MailDomains and Mailboxes folded into maps, kept so that an event costs what it touches.
+//! The index: MailSystems, MailDomains, Mailboxes and MailGroups folded into maps, kept so that an event costs what it touches.
 //!
 //! Facts go in (`apply_*`, `remove_*`, `login_*`), [`Index::settle`] carries their consequences through, and out come the
 //! changed parts of each system's directory ([`Index::compile`]) and the objects whose status may differ
@@ -14,6 +14,7 @@ mod domains;
 mod estate;
 mod facts;
 mod forwarding;
+mod groups;
 mod login;
 mod members;
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub use facts::{
     DomainFact, Key, Mailbox, MailboxFact, Meta, ObjectName, Published, SecretRef, SystemFact, digest,
 };
 pub use forwarding::{ForwardProblem, Wish};
+pub use groups::{Claimant, Group, GroupFact, GroupProblem, GroupVerdict, MOST};
 pub use login::{Ask, Login, LoginProblem, Password, Print};
 pub use members::{Bound, MemberProblem, Sharing};
 pub use moving::{Former, Hindrance, Moving};
@@ -63,6 +65,8 @@ pub struct Changes {
     pub mailboxes: HashSet<Key>,
     /// MailDomains whose status may differ.
     pub domains: HashSet<Key>,
+    /// MailGroups whose status may differ.
+    pub groups: HashSet<Key>,
     /// Passwords to find or make.
     pub asks: Vec<Ask>,
     /// Mailboxes that were served and are not any more, whose mail is to be recorded.
@@ -75,6 +79,7 @@ pub struct Index {
     systems: HashMap<Arc<SystemName>, System>,
     domains: HashMap<Key, DomainFact>,
     mailboxes: HashMap<Key, Mailbox>,
+    groups: groups::Groups,
     /// Objects that are there and cannot be read.
     unreadable: unreadable::Unreadable,
     /// Who claims a domain, and where it is served.
@@ -275,6 +280,7 @@ impl Index {
             self.place(key);
             self.ask(key);
         }
+        self.settle_groups();
         std::mem::take(&mut self.changes)
     }
 }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::{Estate, Index, Key, Mailbox, MailboxFact, ObjectName, Obstacle};
+use super::{Claimant, Estate, Index, Key, Mailbox, MailboxFact, ObjectName, Obstacle};
 use crate::{directory::domain_of, names::SystemName};
 
 /// Former addresses whose time is over are looked for this often, in seconds.
@@ -41,7 +41,7 @@ pub struct Moving {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hindrance {
     /// Another one has it.
-    Taken(Key),
+    Taken(Claimant),
     /// It was another one's, which keeps it until then, in seconds of Unix time.
     Kept(Key, i64),
     /// Mail of these RetiredMailboxes is kept under it.
@@ -175,12 +175,13 @@ impl Index {
 
     fn hindrance_in(&self, key: &Key, mailbox: &Mailbox, name: &SystemName) -> Option<Hindrance> {
         let wanted = mailbox.fact.moving.wanted.as_ref()?;
-        if let Some(winner) = self.winner(wanted, name).filter(|winner| winner.key != *key) {
-            let holder = self.mailboxes.get(&winner.key).map(|holder| &holder.fact);
+        if let Some(rival) = self.rival(key, wanted, name) {
+            let Claimant::Mailbox(winner) = &rival else { return Some(Hindrance::Taken(rival)) };
+            let holder = self.mailboxes.get(winner).map(|holder| &holder.fact);
             let former = holder.and_then(|fact| fact.moving.former.iter().find(|it| it.address == *wanted));
             return Some(match (holder, former) {
-                (Some(fact), Some(former)) => Hindrance::Kept(winner.key.clone(), fact.kept_until(former)),
-                _ => Hindrance::Taken(winner.key.clone()),
+                (Some(fact), Some(former)) => Hindrance::Kept(winner.clone(), fact.kept_until(former)),
+                _ => Hindrance::Taken(rival),
             });
         }
         let others = self.systems.get(name)?.records.of_others(wanted, &mailbox.fact.meta.uid);

@@ -67,7 +67,7 @@ fn an_older_mailbox_takes_no_address_from_who_holds_it() {
     index.settle();
     index.apply_mailbox(&key(0), named(1, 0, "an@x.vn", "binh@x.vn"));
     assert_eq!(entries(&mut index, &name), pairs(&[("an@x.vn", "u0"), ("binh@x.vn", "u2")]));
-    assert_eq!(problems(&index, 0), [Problem::Move(Hindrance::Taken(key(2)))]);
+    assert_eq!(problems(&index, 0), [Problem::Move(Hindrance::Taken(Claimant::Mailbox(key(2))))]);
     assert_eq!(problems(&index, 2), []);
     // Nor as an alias.
     index.apply_mailbox(
@@ -75,7 +75,7 @@ fn an_older_mailbox_takes_no_address_from_who_holds_it() {
         MailboxFact { aliases: ["binh@x.vn".into()].into(), ..named(1, 0, "an@x.vn", "an@x.vn") },
     );
     assert_eq!(entries(&mut index, &name), pairs(&[("an@x.vn", "u0"), ("binh@x.vn", "u2")]));
-    assert_eq!(problems(&index, 0), [Problem::AliasConflict("binh@x.vn".into(), key(2))]);
+    assert_eq!(problems(&index, 0), [Problem::AliasConflict("binh@x.vn".into(), Claimant::Mailbox(key(2)))]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::{
+    groups::tests::group,
     tests::{domain, key, mailbox, meta, system, system_name},
     *,
 };
@@ -13,14 +14,21 @@ use crate::{
     directory::{Entry, MailboxEntry, Shard, domain_of},
 };
 
-type State =
-    (BTreeMap<usize, SystemFact>, BTreeMap<usize, (Key, DomainFact)>, BTreeMap<usize, (Key, MailboxFact)>);
+type State = (
+    BTreeMap<usize, SystemFact>,
+    BTreeMap<usize, (Key, DomainFact)>,
+    BTreeMap<usize, (Key, MailboxFact)>,
+    BTreeMap<usize, (Key, GroupFact)>,
+);
+/// What a directory says: domains, entries, and whom each group reaches.
+type Content = (BTreeSet<String>, BTreeMap<String, Entry>, BTreeMap<String, Vec<String>>);
 
 #[derive(Clone, Debug)]
 enum Op {
     System(usize, Option<SystemFact>),
     Domain(usize, Option<DomainFact>),
     Mailbox(usize, Option<MailboxFact>),
+    Group(usize, Option<GroupFact>),
 }
 
 fn address() -> impl Strategy<Value = String> {
@@ -55,7 +63,21 @@ fn op() -> impl Strategy<Value = Op> {
             }),
         )
     });
-    prop_oneof![1 => systems, 2 => domains, 4 => mailboxes]
+    let fact =
+        (0..3_i64, address(), proptest::collection::btree_set(address(), 1..4), any::<bool>(), any::<bool>());
+    let groups = (0..4_usize, proptest::option::weighted(0.8, fact)).prop_map(|(n, fact)| {
+        Op::Group(
+            n,
+            fact.map(|(age, own, members, external, has_address)| {
+                let members: Vec<&str> = members.iter().map(String::as_str).collect();
+                // As with mailboxes: another address is another object's, and so is what its status says.
+                let uid =
+                    own.as_bytes()[0] - b'u' + 3 * (own.as_bytes()[2] - b'x') + 9 * u8::from(has_address);
+                GroupFact { external, has_address, ..group(age, uid, &own, &members) }
+            }),
+        )
+    });
+    prop_oneof![1 => systems, 2 => domains, 4 => mailboxes, 3 => groups]
 }
 
 fn play(index: &mut Index, state: &mut State, op: Op) {
@@ -86,11 +108,37 @@ fn play(index: &mut Index, state: &mut State, op: Op) {
             index.remove_mailbox(&key(n));
             state.2.remove(&n);
         }
+        Op::Group(n, Some(fact)) => {
+            index.apply_group(&key(n), fact.clone());
+            state.3.insert(n, (key(n), fact));
+        }
+        Op::Group(n, None) => {
+            index.remove_group(&key(n));
+            state.3.remove(&n);
+        }
+    }
+}
+
+/// Whom a group reaches, when `what` says what an address is: a recipient, a group, or neither.
+fn reach(
+    address: &str,
+    what: &impl Fn(&str) -> (Option<String>, Option<GroupFact>, bool),
+    external: bool,
+    seen: &mut BTreeSet<String>,
+) -> BTreeSet<String> {
+    match what(address) {
+        (Some(recipient), ..) => [recipient].into(),
+        (_, Some(group), _) if seen.insert(address.to_owned()) => {
+            let members = group.members.iter();
+            members.flat_map(|member| reach(member, what, group.external, seen)).collect()
+        }
+        (None, None, true) if external => [address.to_owned()].into(),
+        _ => BTreeSet::new(),
     }
 }
 
 /// What the rules say, without any of the index's maps.
-fn oracle(state: &State, name: &SystemName) -> (BTreeSet<String>, BTreeMap<String, Entry>) {
+fn oracle(state: &State, name: &SystemName) -> Content {
     let admitted = |key: &Key, fact: &DomainFact| {
         state.0.iter().any(|(n, system)| {
             *system_name(*n) == *fact.system
@@ -115,7 +163,7 @@ fn oracle(state: &State, name: &SystemName) -> (BTreeSet<String>, BTreeMap<Strin
     };
     let here = |key: &Key, address: &str| place(&key.namespace, domain_of(address)).as_deref() == Some(name);
     let has = |address: &str| {
-        let claims = state.2.values().filter(|(key, fact)| {
+        let mailboxes = state.2.values().filter(|(key, fact)| {
             fact.addresses().any(|claimed| **claimed == *address)
                 && here(key, &fact.address)
                 && here(key, address)
@@ -124,11 +172,22 @@ fn oracle(state: &State, name: &SystemName) -> (BTreeSet<String>, BTreeMap<Strin
             let holds = fact.moving.settled && *fact.address == *address;
             (!holds, fact.meta.created, key.clone())
         };
-        claims.min_by_key(rank).map(|(key, _)| key.clone())
+        let mailbox = mailboxes.min_by_key(rank).map(|it| (rank(&it), Claimant::Mailbox(it.0.clone())));
+        let groups =
+            state.3.values().filter(|(key, fact)| *fact.address == *address && here(key, &fact.address));
+        let rank = |(key, fact): &&(Key, GroupFact)| (!fact.has_address, fact.meta.created, key.clone());
+        let group = groups.min_by_key(rank).map(|it| (rank(&it), Claimant::Group(it.0.clone())));
+        match (mailbox, group) {
+            (Some((mailbox, it)), Some((group, _))) if (mailbox.0, mailbox.1) <= (group.0, group.1) => {
+                Some(it)
+            }
+            (mailbox, group) => group.or(mailbox).map(|(_, it)| it),
+        }
     };
+    let has_mailbox = |address: &str, key: &Key| has(address) == Some(Claimant::Mailbox(key.clone()));
     let mut entries = BTreeMap::new();
-    for (key, fact) in state.2.values().filter(|(key, fact)| has(&fact.address).as_ref() == Some(key)) {
-        for alias in fact.aliases.iter().filter(|alias| has(alias).as_ref() == Some(key)) {
+    for (key, fact) in state.2.values().filter(|(key, fact)| has_mailbox(&fact.address, key)) {
+        for alias in fact.aliases.iter().filter(|alias| has_mailbox(alias, key)) {
             entries.insert(alias.to_string(), Entry::Alias(fact.address.to_string()));
         }
         let (state, quota) = (fact.state, fact.quota.unwrap());
@@ -138,7 +197,28 @@ fn oracle(state: &State, name: &SystemName) -> (BTreeSet<String>, BTreeMap<Strin
         entries.insert(fact.address.to_string(), Entry::Mailbox(entry));
     }
     let domains = state.1.values().filter(|claim| *claim.1.system == *name && standing(claim));
-    (domains.map(|claim| claim.1.domain.to_string()).collect(), entries)
+    let domains: BTreeSet<String> = domains.map(|claim| claim.1.domain.to_string()).collect();
+    let group_at = |address: &str| {
+        state
+            .3
+            .values()
+            .find(|(key, _)| has(address) == Some(Claimant::Group(key.clone())))
+            .map(|it| it.1.clone())
+    };
+    let what = |address: &str| {
+        let recipient = entries.get(address).map(|entry| match entry {
+            Entry::Mailbox(_) => address.to_owned(),
+            Entry::Alias(own) => own.clone(),
+        });
+        (recipient, group_at(address), !domains.contains(domain_of(address)))
+    };
+    let own = |fact: &GroupFact| fact.address.to_string();
+    let all = state.3.values().filter(|(key, fact)| has(&fact.address) == Some(Claimant::Group(key.clone())));
+    let groups = all.map(|(_, fact)| {
+        (own(fact), reach(&fact.address, &what, false, &mut BTreeSet::new()).into_iter().collect())
+    });
+    let groups = groups.collect();
+    (domains, entries, groups)
 }
 
 proptest! {
@@ -168,10 +248,13 @@ proptest! {
                     part.0 = compiled.domains;
                     part.1.extend(compiled.shards);
                 }
-                let (domains, entries) = oracle(&state, &name);
+                let (domains, entries, groups) = oracle(&state, &name);
                 let part = &written[&*name];
                 prop_assert_eq!(part.0.iter().cloned().collect::<BTreeSet<_>>(), domains);
                 prop_assert_eq!(&part.1[&0].entries, &entries);
+                let reached = part.1[&0].groups.iter();
+                let reached = reached.map(|(address, group)| (address.clone(), group.recipients.clone()));
+                prop_assert_eq!(reached.collect::<BTreeMap<_, _>>(), groups);
                 let own = entries.values().filter(|entry| matches!(entry, Entry::Mailbox(_))).count();
                 prop_assert_eq!(index.system(&name).unwrap().mailboxes as usize, own);
             }

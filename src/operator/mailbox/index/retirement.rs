@@ -173,6 +173,8 @@ impl Index {
             system.dirty(address);
             system.dirty_domains = true;
         }
+        self.touch_groups_at(address);
+        self.touch_groups_naming(address);
         let claimants = self.claims.get(address).into_iter().flat_map(|claim| claim.by.clone());
         let heirs = self.restoring.get(object);
         let touched: Vec<Key> = claimants.chain(heirs.into_iter().flatten().cloned()).collect();

@@ -90,7 +90,10 @@ fn the_older_mailbox_has_the_address_and_the_younger_is_told_who() {
     index.apply_mailbox(&key(0), mailbox(1, "an@x.vn", &[]));
     index.settle();
     let verdict = index.verdict(&key(2)).unwrap();
-    assert_eq!((verdict.system, verdict.problems), (None, vec![Problem::AddressConflict(key(0))]));
+    assert_eq!(
+        (verdict.system, verdict.problems),
+        (None, vec![Problem::AddressConflict(Claimant::Mailbox(key(0)))])
+    );
     assert_eq!(index.verdict(&key(0)).unwrap().problems, []);
     index.remove_mailbox(&key(0));
     let changes = index.settle();
@@ -107,7 +110,10 @@ fn a_mailbox_is_served_without_the_aliases_that_it_cannot_have() {
     let verdict = index.verdict(&key(2)).unwrap();
     assert_eq!(
         verdict.problems,
-        [Problem::AliasConflict("an@x.vn".into(), key(0)), Problem::AliasDomain("b@other.vn".into())]
+        [
+            Problem::AliasConflict("an@x.vn".into(), Claimant::Mailbox(key(0))),
+            Problem::AliasDomain("b@other.vn".into())
+        ]
     );
     let compiled = index.compile(&name).unwrap();
     let entries = &compiled.shards[0].1.entries;

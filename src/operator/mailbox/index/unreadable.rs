@@ -107,6 +107,7 @@ impl Index {
     pub(super) fn revive(&mut self, name: &SystemName, existing: &Existing) {
         self.revive_domains(name, existing);
         self.revive_mailboxes(existing);
+        self.revive_groups(existing);
         // Whether they are served is known now.
         self.changes.domains.extend(self.unreadable.domains.keys().cloned());
         self.changes.mailboxes.extend(self.unreadable.mailboxes.keys().cloned());

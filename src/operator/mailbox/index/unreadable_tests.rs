@@ -90,7 +90,7 @@ fn nobody_else_gets_its_addresses_until_it_can_be_read() {
     assert!(matches!(&entries["an@x.vn"], Entry::Mailbox(entry) if entry.uid == "u0"));
     let problems = index.verdict(&key(4)).unwrap().problems;
     assert!(
-        matches!(&problems[..], [Problem::AliasConflict(_, a), Problem::AliasConflict(_, b)] if *a == key(0) && a == b)
+        matches!(&problems[..], [Problem::AliasConflict(_, a), Problem::AliasConflict(_, b)] if *a == Claimant::Mailbox(key(0)) && a == b)
     );
 
     // Now it can, and the older one wins, as always.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    DomainFact, Estate, ForwardProblem, Hindrance, Index, Key, Login, LoginProblem, Mailbox, MemberProblem,
-    Obstacle,
+    Claimant, DomainFact, Estate, ForwardProblem, Hindrance, Index, Key, Login, LoginProblem, Mailbox,
+    MemberProblem, Obstacle,
 };
 use crate::{directory::domain_of, names::SystemName};
 
@@ -13,10 +13,10 @@ use crate::{directory::domain_of, names::SystemName};
 pub enum Problem {
     /// Its domain is not served.
     Domain(Obstacle),
-    /// An older Mailbox has its address.
-    AddressConflict(Key),
-    /// An older Mailbox has this alias.
-    AliasConflict(Arc<str>, Key),
+    /// An older one has its address.
+    AddressConflict(Claimant),
+    /// An older one has this alias.
+    AliasConflict(Arc<str>, Claimant),
     /// The domain of this alias is not served by the same system for this namespace.
     AliasDomain(Arc<str>),
     /// The Secret gives no password.
@@ -95,11 +95,8 @@ impl Index {
             Ok(system) => system,
             Err(obstacle) => return refused(Problem::Domain(obstacle)),
         };
-        match self.winner(&mailbox.fact.address, system) {
-            Some(winner) if winner.key != *key => {
-                return refused(Problem::AddressConflict(winner.key.clone()));
-            }
-            _ => {}
+        if let Some(rival) = self.rival(key, &mailbox.fact.address, system) {
+            return refused(Problem::AddressConflict(rival));
         }
         let mut problems: Vec<_> = self.hindrance(key, system).map(Problem::Move).into_iter().collect();
         match self.estate(key) {
@@ -120,8 +117,8 @@ impl Index {
         for alias in mailbox.fact.aliases.iter().filter(|alias| **alias != mailbox.fact.address) {
             if self.placement(&key.namespace, domain_of(alias)) != Ok(system) {
                 problems.push(Problem::AliasDomain(alias.clone()));
-            } else if let Some(winner) = self.winner(alias, system).filter(|winner| winner.key != *key) {
-                problems.push(Problem::AliasConflict(alias.clone(), winner.key.clone()));
+            } else if let Some(rival) = self.rival(key, alias, system) {
+                problems.push(Problem::AliasConflict(alias.clone(), rival));
             }
         }
         problems.extend(self.forward(key, system).err().map(Problem::Forward));

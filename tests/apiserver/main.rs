@@ -12,6 +12,7 @@ mod kubectl;
 mod lease;
 mod life;
 mod mailbox;
+mod limits;
 mod moving;
 mod operator;
 mod ownership;

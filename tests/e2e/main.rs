@@ -24,6 +24,7 @@ mod dkim;
 mod faults;
 mod forwarding;
 mod journal;
+mod limits;
 mod moving;
 mod objects;
 mod refusals;

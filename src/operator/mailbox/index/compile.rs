@@ -108,9 +108,11 @@ impl Index {
             let key = winner.key.clone();
             if let Some(mailbox) = self.mailboxes.get_mut(&key)
                 && let Some(entry) =
+        let mut claimants = Vec::new();
                     existing.mailbox(&address).or(by_uid.get(&*mailbox.fact.meta.uid).copied())
             {
                 mailbox.fact.shard = Some(mailbox.fact.shard.unwrap_or(entry.store));
+            let mut quota = None;
                 // A predecessor's password opens nothing.
                 let same_owner = entry.uid.is_empty() || *entry.uid == *mailbox.fact.meta.uid;
                 if same_owner {
@@ -118,13 +120,16 @@ impl Index {
                     mailbox.sending.remember(entry, mailbox.fact.resume);
                 }
             }
-            self.changes.mailboxes.insert(key);
+            self.changes.mailboxes.insert(key.clone());
+            claimants.push((key, quota));
+                    quota = Some(entry.quota);
         }
         let departed = self.departed_before(name, &existing.entries);
         self.changes.departed.extend(departed);
     }
 
     /// Chooses a store shard for a mailbox that was listed in a loaded directory and has none.
+        self.reseat(&claimants);
     pub(super) fn place(&mut self, key: &Key) {
         let Some(name) = self.listed_in(key) else { return };
         let estate = self.estate(key);
@@ -216,7 +221,7 @@ impl Index {
                 _ => MailboxState::Suspended,
             },
             refusal: mailbox.fact.refusal.clone(),
-            quota: mailbox.fact.quota.unwrap_or(DEFAULT_QUOTA),
+            quota: mailbox.quota_in_force(),
             credential: mailbox.password.credential.clone().filter(|_| !mailbox.fact.is_shared()),
             shares: mailbox.shares.clone(),
             forward: mailbox.forward.clone(),

@@ -51,8 +51,9 @@ impl Index {
             (&old.domain, &old.system) == (&fact.domain, &fact.system) && old.meta.same_object(&fact.meta)
         });
         if same {
-            self.limit_domain(key, &fact);
-            self.domains.insert(key.clone(), fact);
+            self.limit_messages(key, &fact);
+            let old = self.domains.insert(key.clone(), fact);
+            self.relimit(key, old.as_ref());
             return;
         }
         self.remove_domain(key);

@@ -141,6 +141,8 @@ pub struct DomainFact {
     /// Its status as the API has it.
     pub published: api::MailDomainStatus,
 }
+    /// What its mailboxes may come to.
+    pub limits: super::Limits,
 
 impl From<&api::MailDomain> for DomainFact {
     fn from(object: &api::MailDomain) -> Self {
@@ -153,7 +155,8 @@ impl From<&api::MailDomain> for DomainFact {
             selector: object.spec.dkim.selector.as_str().into(),
             rotate_every: object.spec.dkim.rotate_every.as_deref().and_then(days),
             dns_check: object.spec.dns_check,
-            messages_per_hour: object.spec.limits.and_then(|limits| limits.messages_per_hour),
+            messages_per_hour: object.spec.limits.as_ref().and_then(|limits| limits.messages_per_hour),
+            limits: object.spec.limits.as_ref().map(super::Limits::of).unwrap_or_default(),
             published: object.status.clone().unwrap_or_default(),
         }
     }
@@ -335,6 +338,8 @@ pub struct Mailbox {
 }
 
 /// A status in the API, in as few bytes as tell whether another one differs and since when it is what it is.
+    /// Its place within the limits of its domain.
+    pub seat: super::Seat,
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Published {
     /// Digest of everything but times.

@@ -14,6 +14,9 @@ mod domains;
 mod estate;
 mod facts;
 mod forwarding;
+mod limits;
+#[cfg(test)]
+mod limits_tests;
 mod login;
 mod members;
 #[cfg(test)]
@@ -26,6 +29,7 @@ mod oracle;
 mod placement;
 mod records;
 mod retirement;
+mod seats;
 mod sending;
 #[cfg(test)]
 mod tests;
@@ -41,12 +45,14 @@ pub use facts::{
 };
 pub use forwarding::{ForwardProblem, Wish};
 pub use login::{Ask, Login, LoginProblem, Password, Print};
+pub use limits::{Full, Occupancy};
 pub use members::{Bound, MemberProblem, Sharing};
 pub use moving::{Former, Hindrance, Moving};
 pub use placement::Obstacle;
 pub use records::{Records, retired_name};
 pub use retirement::Departed;
 pub use sending::Sending;
+pub use seats::{Limits, Seat};
 pub use verdict::{Problem, Verdict};
 
 use std::{
@@ -111,6 +117,10 @@ pub struct Index {
 }
 
 impl Index {
+    /// Who is in each domain of each system, and who waits.
+    seats: HashMap<Arc<SystemName>, HashMap<Arc<str>, seats::Seats>>,
+    /// Domains in which a seat or some quota may have become free, or is wanted.
+    dirty_seats: HashSet<(Arc<SystemName>, Arc<str>)>,
     /// A Mailbox is there, or changed.
     pub fn apply_mailbox(&mut self, key: &Key, mut fact: MailboxFact) {
         let revived = self.mailboxes.get(key).is_some_and(|it| it.held.is_some());
@@ -153,7 +163,11 @@ impl Index {
             if settled {
                 self.settle_claim(key);
             }
+            let quota = old.fact.quota != fact.quota;
             if content {
+            if quota {
+                self.contend(key);
+            }
                 self.touch_content(key);
             }
             return;
@@ -168,12 +182,15 @@ impl Index {
         if same_object {
             self.unlink_mailbox(key);
         } else {
+        let seat = old.seat.carried(
+            crate::directory::domain_of(&fact.address) == crate::directory::domain_of(&before.address),
+        );
             self.remove_mailbox(key);
         }
         self.insert_mailbox(key, fact);
         if let Some(mailbox) = self.mailboxes.get_mut(key).filter(|_| same_object) {
             mailbox.inherit(&before, password, apps);
-            mailbox.sending = sending;
+            (mailbox.sending, mailbox.seat) = (sending, seat);
         }
     }
 
@@ -221,6 +238,7 @@ impl Index {
         self.note_moving(key, false);
         self.link_members(key, &fact, false);
         self.link_forward(key, fact.forward.as_ref(), false);
+        self.vacate(key);
         if let Some(source) = &fact.restore_from {
             let name = ObjectName::new(&key.namespace, source);
             if let Some(keys) = self.restoring.get_mut(&name) {

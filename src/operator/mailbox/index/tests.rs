@@ -45,6 +45,7 @@ pub(super) fn domain(created: i64, domain: &str, system: Arc<SystemName>) -> Dom
         dns_check: true,
         messages_per_hour: None,
         selector: "mail".into(),
+        limits: Limits::default(),
         published: MailDomainStatus::default(),
     }
 }

@@ -43,7 +43,12 @@ use super::{
     logins::Logins,
     sending::Sending,
     settings::GatewaySettings,
-    sockets::{auth_http::AuthHttp, listener, passwords::Passwords, sasl, socketmap},
+    sockets::{
+        auth_http::AuthHttp,
+        listener,
+        passwords::{Passwords, ldap::Services},
+        sasl, socketmap,
+    },
 };
 use crate::{
     http::{self, Readiness},
@@ -137,6 +142,7 @@ async fn start(
     sending.register(&mut registry);
     let map = socketmap::serve(&run.join("map"), replica.clone(), &mut registry, stop.clone());
     let own = Secret::new(store_login::password(&token));
+    let services = passwords.services();
     let sasl = sasl::serve(&run.join("sasl"), passwords, own, stop.clone());
 
     let mut parts = JoinSet::new();
@@ -154,7 +160,8 @@ async fn start(
     let address = settings.auth_address;
     parts.spawn(serve_auth(tcp(address).await?, auth.routes(), stop.clone()));
     parts.spawn(sieve.run(tcp(settings.sieve_address).await?, stop.clone()));
-    let extra = status(replica, observed, sending).merge(logins.routes()).merge(segments);
+    parts.spawn(until(stop.clone(), services.clone().watch(replica.clone())));
+    let extra = status(replica, observed, sending, services).merge(logins.routes()).merge(segments);
     let address = settings.common.http_address;
     let server = http::serve(tcp(address).await?, readiness.clone(), registry, extra, stop.clone());
     parts.spawn(async move { logged(server.await) });
@@ -178,13 +185,17 @@ fn gate(settings: &GatewaySettings, token: &str, replica: &Replica) -> Gate {
 }
 
 /// What the operator asks: from which Secrets of the directory, and which issue of them, daemons are answered; who sends in
-/// bulk; and how the journal is, if there is one.
-fn status(replica: &Replica, journal: Option<Journal>, sending: Sending) -> Routes {
+/// bulk; and how the journal and directory services are, if there are any.
+fn status(replica: &Replica, journal: Option<Journal>, sending: Sending, services: Services) -> Routes {
     let replica = replica.clone();
     let answer = async move || {
         let mut answer = json!({ "directory": replica.issued(), "bulk": sending.bulk() });
         if let Some(journal) = &journal {
             answer["journal"] = json!(journal.report());
+        }
+        let reports = services.reports();
+        if !reports.is_empty() {
+            answer["ldap"] = json!(reports);
         }
         Json(answer)
     };

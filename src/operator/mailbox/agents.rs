@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 
 use super::index::Key;
 use crate::{
+    agent::sockets::passwords::ldap::Report as Service,
     directory::Keeping,
     journal::writer::Report,
     names::{Component, MANAGER, SHARD_LABEL, SystemName, ports},
@@ -98,6 +99,9 @@ pub struct Answer {
     /// How a gateway's journal is, if it has one.
     #[serde(default)]
     pub journal: Option<Report>,
+    /// How a gateway's directory services are, by name.
+    #[serde(default)]
+    pub ldap: BTreeMap<String, Service>,
     /// Mailboxes that send in bulk, by address.
     #[serde(default)]
     pub bulk: BTreeMap<String, BulkAnswer>,

@@ -152,7 +152,10 @@ impl Controller {
         self.index.clock(k8s_openapi::jiff::Timestamp::now().as_second());
         self.tend_retired(now);
         let changes = self.settle();
-        let Changes { mailboxes, domains, asks, .. } = changes;
+        let Changes { mailboxes, domains, asks, named, .. } = changes;
+        for named in named {
+            self.look_up(named);
+        }
         for ask in asks {
             self.ask(ask);
         }
@@ -198,6 +201,7 @@ impl Controller {
             changes.mailboxes.extend(more.mailboxes);
             changes.domains.extend(more.domains);
             changes.asks.extend(more.asks);
+            changes.named.extend(more.named);
         }
         changes
     }

@@ -88,7 +88,8 @@ fn read(system: &SystemName, secrets: &[Secret]) -> Loaded {
         retired.extend(shard.retired);
     }
     let (shards, holders, domain_limits) = (index.shards, index.holders, index.domain_limits);
-    loaded.existing = Some(Existing { shards, entries, holders, domain_limits, retired });
+    let ldap = index.ldap;
+    loaded.existing = Some(Existing { shards, entries, holders, domain_limits, retired, ldap });
     loaded
 }
 

@@ -47,7 +47,7 @@ mod system_work;
 mod unread;
 mod waiting;
 
-pub use agents::ask_one;
+pub use agents::{Answer, ask_one};
 pub use census::{Census, Counts, DirectoryTrouble};
 pub use metrics::Metrics;
 

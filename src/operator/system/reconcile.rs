@@ -18,7 +18,7 @@ use super::{
     context::{Context, ReconcileError},
     explain::explain,
     fetch::{self, Fetched, Troubles},
-    journal,
+    journal, ldap,
     problems::Weight,
     status::{self, Observation, Outcome},
     validate::{Checked, ValidateError, validate},
@@ -132,8 +132,9 @@ async fn build(context: &Context, fetched: Fetched, checked: Checked) -> Result<
         return Err(ReconcileError::Refused(amiss));
     }
     let lacking = problems.iter().any(|problem| problem.weight != Weight::Hint);
-    // Whether the journal is written is known to the gateways alone, which are asked.
-    let at_rest = settled && !lacking && fetched.system.spec.journal.is_none();
+    // Whether the journal is written and directory services answer is known to the gateways alone, which are asked.
+    let spec = &fetched.system.spec;
+    let at_rest = settled && !lacking && spec.journal.is_none() && spec.authentication.is_local();
     Ok(Action::requeue(if at_rest { RESYNC } else { RETRY }))
 }
 
@@ -173,7 +174,14 @@ async fn observe(
     outcome: Outcome<'_>,
     troubles: &Troubles,
 ) -> Result<(), ReconcileError> {
-    let journals = fetch::journals(&context.client, fetched).await.map_err(ReconcileError::Fetch)?;
+    let gateways = fetch::gateways(&context.client, fetched).await.map_err(ReconcileError::Fetch)?;
+    let (journals, services): (Vec<_>, Vec<_>) = gateways
+        .into_iter()
+        .map(|(pod, answer)| {
+            let (journal, ldap) = answer.map(|it| (it.journal, it.ldap)).unzip();
+            ((pod.clone(), journal.flatten()), (pod, ldap))
+        })
+        .unzip();
     let counts = context.census.borrow().get(&fetched.name).cloned();
     let trouble = |component: Component| explain(troubles, component);
     let status = status::status(&Observation {
@@ -182,6 +190,7 @@ async fn observe(
         outcome,
         trouble: &trouble,
         journal: journal::finding(fetched, &journals),
+        ldap: ldap::finding(fetched, &services),
         counts,
         now: now(),
     });

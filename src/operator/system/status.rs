@@ -44,6 +44,8 @@ pub struct Observation<'a> {
     pub trouble: &'a Trouble<'a>,
     /// `JournalHealthy`, if there is to be a journal.
     pub journal: Option<Finding>,
+    /// `DirectoryServiceHealthy`, if there is such a service.
+    pub ldap: Option<Finding>,
     /// Mailboxes and domains, once they were counted.
     pub counts: Option<Counts>,
     /// Now.
@@ -123,6 +125,7 @@ fn findings(observation: &Observation) -> Vec<Finding> {
         observation.trouble,
     );
     parts.extend(observation.journal.clone());
+    parts.extend(observation.ldap.clone());
     parts.push(certificate);
     parts.extend(directory(observation));
     let mut all = vec![ready(observation, &parts)];

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Records, SystemFact};
+use super::{Records, SystemFact, services::Services};
 use crate::directory::shard_of;
 
 /// A MailSystem in the index, with its directory.
@@ -17,6 +17,8 @@ pub struct System {
     pub mailboxes: u32,
     /// Mail whose mailbox is gone.
     pub records: Records,
+    /// What the Secrets of its directory services held last.
+    pub(super) services: Services,
     pub(super) domains: BTreeSet<Arc<str>>,
     /// Addresses for each shard.
     pub(super) shards: Vec<BTreeSet<Arc<str>>>,
@@ -33,6 +35,7 @@ impl System {
             loaded: false,
             mailboxes: 0,
             records: Records::default(),
+            services: Services::new(),
             domains: BTreeSet::new(),
             shards: vec![BTreeSet::new()],
             dirty_shards: BTreeSet::from([0]),

@@ -19,14 +19,18 @@ impl Index {
                 self.apply_system(name, fact)
             }
             Some(old) => {
-                if old.adopt != fact.adopt || old.limits != fact.limits {
+                if old.adopt != fact.adopt || old.limits != fact.limits || old.ldap != fact.ldap {
                     self.rewrite(name);
+                }
+                if old.ldap != fact.ldap {
+                    self.ask_for_services(name);
                 }
                 self.touch_domains_of(name);
                 false
             }
             None => {
                 self.systems.insert(name.clone(), System::new(fact));
+                self.ask_for_services(name);
                 self.touch_domains_of(name);
                 true
             }

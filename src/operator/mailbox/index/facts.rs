@@ -96,6 +96,8 @@ pub struct SystemFact {
     pub confirmed: Option<Box<str>>,
     /// How much each mailbox may send.
     pub limits: SystemLimits,
+    /// Directory services that know people's passwords.
+    pub ldap: Vec<api::system::Ldap>,
 }
 
 impl From<&api::MailSystem> for SystemFact {
@@ -117,6 +119,7 @@ impl From<&api::MailSystem> for SystemFact {
             retention: days(&object.spec.store.retired_retention).unwrap_or(90 * 86_400),
             confirmed: object.annotations().get(CONFIRM_DELETION).map(|word| word.as_str().into()),
             limits: object.spec.limits,
+            ldap: object.spec.authentication.ldap.clone(),
         }
     }
 }
@@ -138,11 +141,11 @@ pub struct DomainFact {
     pub dns_check: bool,
     /// Messages that its mailboxes may send within an hour.
     pub messages_per_hour: Option<u32>,
+    /// What its mailboxes may come to.
+    pub limits: super::Limits,
     /// Its status as the API has it.
     pub published: api::MailDomainStatus,
 }
-    /// What its mailboxes may come to.
-    pub limits: super::Limits,
 
 impl From<&api::MailDomain> for DomainFact {
     fn from(object: &api::MailDomain) -> Self {
@@ -335,11 +338,11 @@ pub struct Mailbox {
     pub apps: std::collections::BTreeMap<Arc<str>, super::login::Password>,
     /// Whether it may send.
     pub sending: super::Sending,
+    /// Its place within the limits of its domain.
+    pub seat: super::Seat,
 }
 
 /// A status in the API, in as few bytes as tell whether another one differs and since when it is what it is.
-    /// Its place within the limits of its domain.
-    pub seat: super::Seat,
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Published {
     /// Digest of everything but times.

@@ -31,6 +31,7 @@ mod records;
 mod retirement;
 mod seats;
 mod sending;
+mod services;
 #[cfg(test)]
 mod tests;
 mod unreadable;
@@ -44,15 +45,16 @@ pub use facts::{
     DomainFact, Key, Mailbox, MailboxFact, Meta, ObjectName, Published, SecretRef, SystemFact, digest,
 };
 pub use forwarding::{ForwardProblem, Wish};
-pub use login::{Ask, Login, LoginProblem, Password, Print};
 pub use limits::{Full, Occupancy};
+pub use login::{Ask, Login, LoginProblem, Password, Print};
 pub use members::{Bound, MemberProblem, Sharing};
 pub use moving::{Former, Hindrance, Moving};
 pub use placement::Obstacle;
 pub use records::{Records, retired_name};
 pub use retirement::Departed;
-pub use sending::Sending;
 pub use seats::{Limits, Seat};
+pub use sending::Sending;
+pub use services::Named;
 pub use verdict::{Problem, Verdict};
 
 use std::{
@@ -73,6 +75,8 @@ pub struct Changes {
     pub asks: Vec<Ask>,
     /// Mailboxes that were served and are not any more, whose mail is to be recorded.
     pub departed: Vec<Departed>,
+    /// Secrets of directory services to look up.
+    pub named: HashSet<Named>,
 }
 
 /// See the module.
@@ -113,14 +117,14 @@ pub struct Index {
     looked_at: i64,
     dirty_addresses: HashSet<Arc<str>>,
     dirty_domains: HashSet<Arc<str>>,
-    changes: Changes,
-}
-
-impl Index {
     /// Who is in each domain of each system, and who waits.
     seats: HashMap<Arc<SystemName>, HashMap<Arc<str>, seats::Seats>>,
     /// Domains in which a seat or some quota may have become free, or is wanted.
     dirty_seats: HashSet<(Arc<SystemName>, Arc<str>)>,
+    changes: Changes,
+}
+
+impl Index {
     /// A Mailbox is there, or changed.
     pub fn apply_mailbox(&mut self, key: &Key, mut fact: MailboxFact) {
         let revived = self.mailboxes.get(key).is_some_and(|it| it.held.is_some());
@@ -159,15 +163,15 @@ impl Index {
             };
             let content = mended || resumed || content(&old.fact) != content(&fact);
             let settled = old.fact.moving.settled != fact.moving.settled;
-            old.fact = fact;
-            if settled {
-                self.settle_claim(key);
-            }
             let quota = old.fact.quota != fact.quota;
-            if content {
+            old.fact = fact;
             if quota {
                 self.contend(key);
             }
+            if settled {
+                self.settle_claim(key);
+            }
+            if content {
                 self.touch_content(key);
             }
             return;
@@ -178,13 +182,13 @@ impl Index {
             password.login = Login::Unknown;
         }
         let (apps, before, sending) = (std::mem::take(&mut old.apps), old.fact.clone(), old.sending);
+        let seat = old.seat.carried(
+            crate::directory::domain_of(&fact.address) == crate::directory::domain_of(&before.address),
+        );
         // The same object is about to be there again; another one leaves its predecessor's mail behind.
         if same_object {
             self.unlink_mailbox(key);
         } else {
-        let seat = old.seat.carried(
-            crate::directory::domain_of(&fact.address) == crate::directory::domain_of(&before.address),
-        );
             self.remove_mailbox(key);
         }
         self.insert_mailbox(key, fact);
@@ -234,11 +238,11 @@ impl Index {
     }
 
     fn unlink_mailbox(&mut self, key: &Key) {
+        self.vacate(key);
         let Some(Mailbox { fact, .. }) = self.mailboxes.remove(key) else { return };
         self.note_moving(key, false);
         self.link_members(key, &fact, false);
         self.link_forward(key, fact.forward.as_ref(), false);
-        self.vacate(key);
         if let Some(source) = &fact.restore_from {
             let name = ObjectName::new(&key.namespace, source);
             if let Some(keys) = self.restoring.get_mut(&name) {

@@ -33,6 +33,14 @@ fn factor(suffix: &str) -> Option<(u128, u128)> {
     Some(if exponent < 0 { (1, power) } else { (power, 1) })
 }
 
+/// The quantity of so many bytes: exact, in the largest binary unit in which it is whole.
+#[must_use]
+pub fn text(bytes: u128) -> String {
+    let power = if bytes == 0 { 0 } else { (bytes.trailing_zeros() / 10).min(6) };
+    let unit = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"].get(power as usize).copied().unwrap_or_default();
+    format!("{}{unit}", bytes >> (10 * power))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +60,16 @@ mod tests {
             ("5.", 5),
         ] {
             assert_eq!(bytes(text), Some(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_written_in_the_largest_unit_in_which_they_are_whole() {
+        for (bytes, wanted) in
+            [(0, "0"), (1, "1"), (1536, "1536"), (2048, "2Ki"), (3 << 29, "1536Mi"), (10 << 40, "10Ti")]
+        {
+            assert_eq!(text(bytes), wanted);
+            assert_eq!(super::bytes(wanted).map(u128::from), Some(bytes));
         }
     }
 

@@ -43,6 +43,11 @@ fn assert_holds(stored: &Value, written: &Value, what: &str) {
                 assert_holds(found, value, &format!("{what}.{key}"));
             }
         }
+        (Value::Array(stored), Value::Array(written)) if stored.len() == written.len() => {
+            for (n, (stored, written)) in stored.iter().zip(written).enumerate() {
+                assert_holds(stored, written, &format!("{what}[{n}]"));
+            }
+        }
         (Value::Number(stored), Value::Number(written)) => {
             assert_eq!(stored.as_f64(), written.as_f64(), "{what}");
         }
@@ -74,6 +79,8 @@ async fn the_small_examples_work_in_any_namespace() {
     apply(&api, "examples/minimal.yaml", Some(&api.namespace));
     let api = harness::api("demo").await;
     apply(&api, "examples/demo.yaml", Some(&api.namespace));
+    let api = harness::api("ldap").await;
+    apply(&api, "examples/ldap.yaml", Some(&api.namespace));
 }
 
 #[tokio::test]
@@ -111,5 +118,5 @@ fn every_file_of_the_folder_is_tested() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(files, ["demo.yaml", "full.yaml", "minimal.yaml"].map(str::to_owned).into());
+    assert_eq!(files, ["demo.yaml", "full.yaml", "ldap.yaml", "minimal.yaml"].map(str::to_owned).into());
 }

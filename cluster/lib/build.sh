@@ -11,7 +11,7 @@ needs=( # command or file : Debian package
   conntrack:conntrack ethtool:ethtool socat:socat etcd:etcd-server buildah:buildah /usr/lib/podman/netavark:netavark
   mmdebstrap:mmdebstrap openssl:openssl ip:iproute2 curl:curl jq:jq swaks:swaks nsenter:util-linux flock:util-linux
   setsid:util-linux mount:mount sysctl:procps modprobe:kmod awk:mawk xargs:findutils
-  /etc/ssl/certs/ca-certificates.crt:ca-certificates /usr/share/perl5/IO/Socket/SSL.pm:libio-socket-ssl-perl
+  /etc/ssl/certs/ca-certificates.crt:ca-certificates slapd:slapd /usr/share/perl5/IO/Socket/SSL.pm:libio-socket-ssl-perl
 )
 
 deps() {

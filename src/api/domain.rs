@@ -20,6 +20,10 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Domain", type_ = "string", json_path = ".spec.domain"),
     printcolumn(name = "Organisation", type_ = "string", json_path = ".spec.organisation"),
     printcolumn(name = "Mailboxes", type_ = "integer", json_path = ".status.mailboxes"),
+    printcolumn(name = "Allocated", type_ = "string", json_path = ".status.allocatedQuota"),
+    printcolumn(name = "Most", type_ = "integer", json_path = ".spec.limits.mailboxes", priority = 1),
+    printcolumn(name = "MostQuota", type_ = "string", json_path = ".spec.limits.totalQuota", priority = 1),
+    printcolumn(name = "Waiting", type_ = "integer", json_path = ".status.waiting", priority = 1),
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -125,11 +129,17 @@ pub struct MailDomainStatus {
     /// Number of Mailboxes whose address is in the domain and was accepted.
     #[serde(default)]
     pub mailboxes: u32,
+    /// What their quotas come to together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocated_quota: Option<String>,
+    /// Number of Mailboxes that `limits` keeps from being served, or from a larger quota.
+    #[serde(default)]
+    pub waiting: u32,
     /// The records to publish in the DNS.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dns_records: Vec<DnsRecord>,
     /// `Ready`: the system's agents accept mail for the domain. `DkimKeyAvailable`: outgoing mail is signed.
-    /// `DNSReady`: every record that is needed is in the DNS.
+    /// `DNSReady`: every record that is needed is in the DNS. `WithinLimits`, where there are `limits`: what is there fits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "super::schema::conditions")]
     pub conditions: Vec<Condition>,

@@ -1,5 +1,6 @@
-//! How much may be sent: of a system, of a domain, of a mailbox.
+//! How much may be sent and kept: of a system, of a domain, of a mailbox.
 
+use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,9 +25,19 @@ impl Default for SystemLimits {
 }
 
 /// How much the mailboxes of a domain may use together.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct DomainLimits {
+    /// Number of mailboxes. Those that are beyond it when it is set or lowered go on working; no new one is served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 10_000_000))]
+    pub mailboxes: Option<u32>,
+    /// What the quotas of its mailboxes may come to together. A mailbox, or a larger quota, for which too little is left has
+    /// to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = ("isQuantity(self) && quantity(self).compareTo(quantity('1Mi')) >= 0 && quantity(self).compareTo(quantity('1Ei')) <= 0", "must be a quantity from 1Mi to 1Ei, such as 500Gi"))]
+    #[schemars(length(max = 32))]
+    pub total_quota: Option<String>,
     /// Messages that its mailboxes may send within an hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000_000))]

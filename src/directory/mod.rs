@@ -11,12 +11,17 @@
 mod address;
 mod format;
 mod group;
+mod ldap;
 
 pub use address::{AddressError, domain_of, fold, with_detail, without_detail};
 pub use format::{FormatError, decode_index, decode_shard, encode_index, encode_shard};
 pub use group::Group;
+pub use ldap::{Ldap, Naming, Searcher};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
@@ -47,6 +52,26 @@ pub struct Index {
     /// Messages that the mailboxes of a domain may send within an hour, where that is limited.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub domain_limits: BTreeMap<String, u32>,
+    /// Directory services that know people's passwords. Agents of an earlier release ask none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "shared")]
+    pub ldap: Vec<Arc<Ldap>>,
+}
+
+/// Shared values as values: what is shared in memory is not in the bytes.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<T: Serialize, S: Serializer>(values: &[Arc<T>], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(values.iter().map(|value| &**value))
+    }
+
+    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Arc<T>>, D::Error> {
+        Ok(Vec::<T>::deserialize(from)?.into_iter().map(Arc::new).collect())
+    }
 }
 
 /// One part of the address space.
@@ -102,6 +127,9 @@ pub struct MailboxEntry {
     /// How a password is checked; without it nobody can log in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<Credential>,
+    /// Whether that password was given to it, so that no directory service is asked in its place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_password: bool,
     /// Where its mail goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forward: Option<Forward>,

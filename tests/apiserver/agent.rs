@@ -15,8 +15,9 @@ use mail_operator::{
         antispam,
         directory::Replica,
         settings::{AntispamSettings, Common},
+        sockets::passwords::ldap::{Report, ServerReport},
     },
-    directory::{CONTENT, ISSUED, Keeping, decode_index, decode_shard},
+    directory::{CONTENT, ISSUED, Keeping, Ldap, decode_index, decode_shard},
     names::SystemName,
 };
 use serde_json::json;
@@ -57,8 +58,11 @@ pub async fn antispam(api: &TestApi, ip: &str, folder: &Path) {
 pub async fn start_without_antispam(api: &TestApi, ip: &str) -> Replica {
     let replica = Replica::new(SystemName::new(&api.namespace, "demo"));
     let said = replica.clone();
-    let status =
-        get(async move || Json(json!({"directory": said.issued(), "store": {"retired": retired(&said)}})));
+    let status = get(async move || {
+        Json(
+            json!({"directory": said.issued(), "store": {"retired": retired(&said)}, "ldap": services(&said)}),
+        )
+    });
     let address = (ip.parse::<IpAddr>().unwrap(), mail_operator::names::ports::HTTP);
     let listener = tokio::net::TcpListener::bind(address).await.unwrap();
     tokio::spawn(async { axum::serve(listener, Router::new().route("/status", status)).await });
@@ -68,6 +72,15 @@ pub async fn start_without_antispam(api: &TestApi, ip: &str) -> Replica {
     let store = json!({"app.kubernetes.io/component": "store", "mail.angiang.gov.vn/shard": "0"});
     pod(api, "demo-store-0-0", &store, ip).await;
     replica
+}
+
+/// What a gateway would say that reaches every server of its directory services.
+fn services(replica: &Replica) -> BTreeMap<String, Report> {
+    let report = |ldap: &Ldap| Report {
+        servers: ldap.urls.iter().map(|url| ServerReport { url: url.clone(), trouble: None }).collect(),
+        ..Report::default()
+    };
+    replica.ldap().iter().map(|ldap| (ldap.name.clone(), report(ldap))).collect()
 }
 
 /// What a store would say that does at once what the directory says: retired mail is 5 KiB each, but for what is purged

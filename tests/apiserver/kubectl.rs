@@ -7,8 +7,10 @@ async fn get_mail_lists_every_kind_with_its_columns() {
     let api = harness::api("columns").await;
     api.run("kubectl", &["-n", &api.namespace, "apply", "-f", "examples/demo.yaml"]);
     let listed = api.run("kubectl", &["-n", &api.namespace, "get", "mail"]);
-    let titles =
-        ["HOSTNAME READY REASON MAILBOXES AGE", "DOMAIN ORGANISATION MAILBOXES READY REASON DNS AGE"];
+    let titles = [
+        "HOSTNAME READY REASON MAILBOXES AGE",
+        "DOMAIN ORGANISATION MAILBOXES ALLOCATED READY REASON DNS AGE",
+    ];
     let lines: Vec<String> =
         listed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     for title in titles.into_iter().chain(["ADDRESS TYPE UNIT STATE QUOTA READY REASON AGE"]) {

@@ -26,6 +26,7 @@ mod faults;
 mod forwarding;
 mod groups;
 mod journal;
+mod limits;
 mod moving;
 mod objects;
 mod refusals;

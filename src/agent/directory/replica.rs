@@ -18,7 +18,7 @@ use super::state::{Directory, Held, Offer, Slot, State, compact};
 use crate::{
     agent::token::TokenKey,
     api::{MemberRight, SystemLimits},
-    directory::{Group, Index, MailboxEntry, Retired, Shard, without_detail},
+    directory::{Group, Index, Ldap, MailboxEntry, Retired, Shard, without_detail},
     names::SystemName,
 };
 
@@ -159,6 +159,27 @@ impl Replica {
     #[must_use]
     pub fn domain_limit(&self, domain: &str) -> Option<u32> {
         self.read(|directory| directory.index.value.domain_limits.get(domain).copied())
+    }
+
+    /// The directory service that knows the main password of mailboxes in the domain of `address`.
+    #[must_use]
+    pub fn ldap_of(&self, address: &str) -> Option<Arc<Ldap>> {
+        self.read(|directory| directory.index.value.ldap_of(address).cloned())
+    }
+
+    /// Every directory service.
+    #[must_use]
+    pub fn ldap(&self) -> Vec<Arc<Ldap>> {
+        self.read(|directory| Some(directory.index.value.ldap.clone())).unwrap_or_default()
+    }
+
+    /// What a session of this mailbox may have been opened with: a tag for each password that opens it now.
+    #[must_use]
+    pub fn tags(&self, address: &str, entry: &MailboxEntry) -> Vec<String> {
+        let ldap = self.ldap_of(address).filter(|_| entry.credential.is_some() && !entry.own_password);
+        let local = ldap.as_ref().is_none_or(|ldap| ldap.fallback_local);
+        let own = entry.credentials().filter(|(app, _)| local || app.is_some());
+        own.map(|(_, credential)| credential.tag()).chain(ldap.iter().map(|ldap| ldap.tag())).collect()
     }
 
     /// The key of tokens, once the directory is loaded.

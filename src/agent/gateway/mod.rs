@@ -45,7 +45,12 @@ use super::{
     logins::Logins,
     sending::Sending,
     settings::GatewaySettings,
-    sockets::{auth_http::AuthHttp, listener, passwords::Passwords, sasl, socketmap},
+    sockets::{
+        auth_http::AuthHttp,
+        listener,
+        passwords::{Passwords, ldap::Services},
+        sasl, socketmap,
+    },
 };
 use crate::{
     http::{self, Readiness},
@@ -148,6 +153,7 @@ async fn start(
     sending.register(&mut registry);
     let map = socketmap::serve(&run.join("map"), replica.clone(), &mut registry, stop.clone());
     let own = Secret::new(store_login::password(&token));
+    let services = passwords.services();
     let sasl = sasl::serve(&run.join("sasl"), passwords, own, stop.clone());
 
     let mut parts = JoinSet::new();
@@ -166,7 +172,8 @@ async fn start(
     parts.spawn(serve_auth(tcp(address).await?, auth.routes(), stop.clone()));
     parts.spawn(sieve.run(tcp(settings.sieve_address).await?, stop.clone()));
     parts.spawn(auditing);
-    let extra = status(replica, (observed, audit.clone()), sending).merge(logins.routes());
+    parts.spawn(until(stop.clone(), services.clone().watch(replica.clone())));
+    let extra = status(replica, (observed, audit.clone()), sending, services).merge(logins.routes());
     let extra = extra.merge(segments).merge(audit.routes()).merge(replay.routes());
     let address = settings.common.http_address;
     let server = http::serve(tcp(address).await?, readiness.clone(), registry, extra, stop.clone());
@@ -191,14 +198,23 @@ fn gate(settings: &GatewaySettings, token: &str, replica: &Replica) -> Gate {
 }
 
 /// What the operator asks: from which Secrets of the directory, and which issue of them, daemons are answered; who sends in
-/// bulk; and how the journal is and what is unaccounted for, if there is one.
-fn status(replica: &Replica, journal: (Option<Journal>, Audit), sending: Sending) -> Routes {
+/// bulk; and how the journal, what is unaccounted for, and directory services are, if there are any.
+fn status(
+    replica: &Replica,
+    journal: (Option<Journal>, Audit),
+    sending: Sending,
+    services: Services,
+) -> Routes {
     let replica = replica.clone();
     let answer = async move || {
         let mut answer = json!({ "directory": replica.issued(), "bulk": sending.bulk() });
         if let (Some(journal), audit) = &journal {
             answer["journal"] = json!(journal.report());
             answer["audit"] = json!(audit.report());
+        }
+        let reports = services.reports();
+        if !reports.is_empty() {
+            answer["ldap"] = json!(reports);
         }
         Json(answer)
     };

@@ -96,6 +96,10 @@ impl Accounts {
         accounts
     }
 
+    pub(super) fn has(&self, address: &str) -> bool {
+        self.kept.contains_key(address)
+    }
+
     pub(super) fn record(
         &mut self,
         address: &str,

@@ -62,6 +62,12 @@ impl Logins {
         self.mac(address, source).is_some_and(|source| self.lock().knows(address, source, now()))
     }
 
+    /// Whether the mailbox was ever logged in to, as far as is known here.
+    #[must_use]
+    pub fn has(&self, address: &str) -> bool {
+        self.lock().has(address)
+    }
+
     /// What changed after the cursor `since`, at most `limit` mailboxes, the oldest change first.
     #[must_use]
     pub fn since(&self, since: u64, limit: usize) -> Page {

@@ -100,10 +100,9 @@ impl Authority {
         let Some(found) = self.replica.find(&login).filter(own) else { return Some(Reply::No) };
         let tag = key.verify(&login, request.password.expose(), SystemTime::now()).filter(|tag| {
             // It may have been changed since the gateway saw it.
-            let mut known = found.entry.credentials().map(|(_, credential)| credential.tag());
             found.entry.store == self.shard
                 && found.entry.state == MailboxState::Active
-                && known.any(|known| known == *tag)
+                && self.replica.tags(&login, &found.entry).contains(tag)
         });
         let Some(tag) = tag else { return Some(Reply::No) };
         match self.provisioner.ensure(&login, Need::Folders).await {
@@ -130,7 +129,7 @@ fn yes(right: bool) -> Reply {
 mod tests {
     use super::*;
     use crate::{
-        agent::store::testing::{credential, directory, token_key},
+        agent::store::testing::{credential, directory, token_key, with_service},
         wire::secret::Secret,
     };
 
@@ -169,6 +168,18 @@ mod tests {
         ] {
             assert_eq!(ask(&authority, login, &password).await, Some(Reply::No), "{login}");
         }
+    }
+
+    #[tokio::test]
+    async fn where_a_directory_service_knows_the_password_its_tag_counts_in_place_of_the_mailboxs() {
+        let mut authority = authority(directory());
+        let (ldap, service) = with_service(false);
+        authority.replica = service;
+        let token = |tag: &str| token_key().mint("an@x.vn", tag, SystemTime::now()).into_bytes();
+        assert_eq!(ask(&authority, "an@x.vn", &token(&ldap.tag())).await, Some(Reply::Ok));
+        assert_eq!(ask(&authority, "an@x.vn", &token(&credential().tag())).await, Some(Reply::No));
+        authority.replica = with_service(true).1;
+        assert_eq!(ask(&authority, "an@x.vn", &token(&credential().tag())).await, Some(Reply::Ok));
     }
 
     #[tokio::test]

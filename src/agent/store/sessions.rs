@@ -23,7 +23,6 @@ use super::{metrics::Metrics, password::ADMIN};
 use crate::{
     agent::directory::Replica,
     api::{MailboxState, Protocol},
-    directory::MailboxEntry,
 };
 
 /// Where Cyrus lists its processes.
@@ -65,12 +64,12 @@ impl Opened {
     }
 
     /// Whether the password that the session was opened with is still one of the mailbox's, as far as it is known.
-    fn is_current(&self, session: &Session, entry: &MailboxEntry) -> bool {
+    fn is_current(&self, session: &Session, tags: impl FnOnce() -> Vec<String>) -> bool {
         let opened = self.lock();
         let Some(opening) = opened.get(&session.pid).filter(|opening| opening.user == session.user) else {
             return true;
         };
-        entry.credentials().any(|(_, credential)| credential.tag() == opening.tag)
+        tags().contains(&opening.tag)
     }
 
     /// Forgets the sessions that are over.
@@ -166,7 +165,7 @@ impl Watch {
                     && entry.state == MailboxState::Active
                     && entry.refusal.is_none()
                     && session.protocol.is_none_or(|protocol| entry.allows(protocol))
-                    && self.opened.is_current(session, entry)
+                    && self.opened.is_current(session, || self.replica.tags(&session.user, entry))
             });
             let key = (session.pid, session.user.clone());
             let began = self.owners.remove(&key);

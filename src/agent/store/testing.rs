@@ -1,12 +1,14 @@
 //! A small directory for tests of this agent, which is that of shard 0.
 
+use std::sync::Arc;
+
 use crate::{
     agent::{
         directory::{Offer, Replica},
         token::TokenKey,
     },
     api::MailboxState,
-    directory::{Credential, Entry, Index, MailboxEntry, Shard},
+    directory::{Credential, Entry, Index, Ldap, MailboxEntry, Naming, Shard},
     names::SystemName,
 };
 
@@ -38,6 +40,23 @@ pub(super) fn directory() -> Replica {
     ];
     assert_eq!(offers, [Offer::Taken; 2]);
     replica
+}
+
+/// The same, with a directory service.
+pub(super) fn with_service(fallback_local: bool) -> (Arc<Ldap>, Replica) {
+    let ldap = Arc::new(Ldap {
+        name: "province".into(),
+        domains: Vec::new(),
+        urls: vec!["ldaps://dc.x.vn".into()],
+        ca: None,
+        naming: Naming::Direct("{address}".into()),
+        timeout: 5,
+        fallback_local,
+    });
+    let (replica, domains, ldaps) = (directory(), vec!["x.vn".into()], vec![ldap.clone()]);
+    let index = Index { shards: 1, domains, token_key: KEY.into(), ldap: ldaps, ..Index::default() };
+    assert_eq!(replica.offer_index(2, index), Offer::Taken);
+    (ldap, replica)
 }
 
 /// The main password of each.

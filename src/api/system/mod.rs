@@ -2,6 +2,7 @@
 
 mod antispam;
 mod antivirus;
+mod authentication;
 mod gateway;
 mod journal;
 mod resolver;
@@ -10,6 +11,7 @@ mod store;
 
 pub use antispam::{Antispam, Thresholds};
 pub use antivirus::{Antivirus, OnDetection, OnFailure};
+pub use authentication::{Authentication, Bind, Ldap, Search};
 pub use gateway::{Gateway, GatewayService, ServiceType};
 pub use journal::{Durability, Journal, ObjectStorage};
 pub use resolver::Resolver;
@@ -81,6 +83,10 @@ pub struct MailSystemSpec {
     /// How much each mailbox may send.
     #[serde(default)]
     pub limits: super::SystemLimits,
+
+    /// Who knows people's passwords; the system itself if nothing is said.
+    #[serde(default, skip_serializing_if = "Authentication::is_local")]
+    pub authentication: Authentication,
 
     /// A copy of each accepted message in object storage, before it is accepted. Without it the loss of a disk loses mail.
     #[serde(default, skip_serializing_if = "Option::is_none")]

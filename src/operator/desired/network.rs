@@ -5,7 +5,7 @@
 //!              │  └──▶ antivirus ─▶ world (signatures)
 //!              ├─────▶ cache (counts of what is sent)
 //!              ├─────▶ store ─▶ gateway (mail that Sieve sends)
-//!              └─────▶ world (mail), object storage
+//!              └─────▶ world (mail), object storage, directory services
 //! ```
 
 use k8s_openapi::{
@@ -52,6 +52,7 @@ pub fn policy(v: &Validated, component: Component) -> NetworkPolicy {
                 egress(None, tcp(&mail_ports(v))),
             ];
             out.extend(v.journal.iter().map(|journal| egress(None, tcp(&[journal.port]))));
+            out.extend((!v.ldap_ports.is_empty()).then(|| egress(None, tcp(&v.ldap_ports))));
             (vec![ingress(None, tcp(&outer)), from(Component::Store, &[ports::STORE_SMTP]), observers()], out)
         }
         Component::Store => {

@@ -168,3 +168,17 @@ fn what_has_no_storage_class_yet_is_left_out_and_the_rest_is_made() {
     assert_eq!(desired.antispam.spec.unwrap().replicas, Some(2));
     assert_eq!(images(), v.images);
 }
+
+#[test]
+fn gateways_may_reach_the_ports_of_directory_services_where_there_are_any() {
+    let (mut v, without) = of(SMALL);
+    v.ldap_ports = vec![636, 1389];
+    let reach = |desired: &Desired| {
+        let policy = serde_json::to_value(&desired.policies[0]).unwrap();
+        let rules = policy["spec"]["egress"].as_array().unwrap().clone();
+        rules.into_iter().filter(|rule| rule["ports"][0]["port"] == 636).collect::<Vec<_>>()
+    };
+    assert_eq!(reach(&without).len(), 0);
+    let rules = reach(&desired(&v));
+    assert_eq!((rules.len(), &rules[0]["ports"][1]["port"]), (1, &serde_json::json!(1389)));
+}

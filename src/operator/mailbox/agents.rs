@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 
 use super::index::Key;
 use crate::{
+    agent::sockets::passwords::ldap::Report as Service,
     directory::Keeping,
     journal::{ledger, writer::Report},
     names::{Component, MANAGER, SHARD_LABEL, SystemName, ports},
@@ -101,6 +102,9 @@ pub struct Answer {
     /// What a gateway knows of the mail that it accepted, if it has a journal.
     #[serde(default)]
     pub audit: Option<ledger::Report>,
+    /// How a gateway's directory services are, by name.
+    #[serde(default)]
+    pub ldap: BTreeMap<String, Service>,
     /// Mailboxes that send in bulk, by address.
     #[serde(default)]
     pub bulk: BTreeMap<String, BulkAnswer>,

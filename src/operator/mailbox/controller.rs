@@ -152,7 +152,10 @@ impl Controller {
         self.index.clock(k8s_openapi::jiff::Timestamp::now().as_second());
         self.tend_retired(now);
         let changes = self.settle();
-        let Changes { mailboxes, domains, groups, asks, .. } = changes;
+        let Changes { mailboxes, domains, groups, asks, named, .. } = changes;
+        for named in named {
+            self.look_up(named);
+        }
         for ask in asks {
             self.ask(ask);
         }
@@ -202,6 +205,7 @@ impl Controller {
             changes.domains.extend(more.domains);
             changes.groups.extend(more.groups);
             changes.asks.extend(more.asks);
+            changes.named.extend(more.named);
         }
         changes
     }

@@ -135,9 +135,10 @@ impl Issue {
             self.counted("role", role::apply(&self.client, &self.system, &self.uid, count).await)?;
             issued.role = Some(count);
         }
-        let Compiled { domains, holders, limits, domain_limits, .. } = std::mem::take(&mut self.compiled);
+        let Compiled { domains, holders, limits, domain_limits, ldap, .. } =
+            std::mem::take(&mut self.compiled);
         let token_key = issued.token_key.clone();
-        let index = Index { shards: count, domains, holders, token_key, limits, domain_limits };
+        let index = Index { shards: count, domains, holders, token_key, limits, domain_limits, ldap };
         let bytes = directory::encode_index(&index);
         let bytes = bytes.map_err(|error| IssueError::Format(self.system.clone(), error))?;
         self.write(vec![(self.system.directory(), bytes)], number, issued).await?;

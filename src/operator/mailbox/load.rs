@@ -89,7 +89,8 @@ fn read(system: &SystemName, secrets: &[Secret]) -> Loaded {
         groups.extend(shard.groups);
     }
     let (shards, holders, domain_limits) = (index.shards, index.holders, index.domain_limits);
-    loaded.existing = Some(Existing { shards, entries, holders, domain_limits, retired, groups });
+    let ldap = index.ldap;
+    loaded.existing = Some(Existing { shards, entries, holders, domain_limits, retired, groups, ldap });
     loaded
 }
 

@@ -1,7 +1,8 @@
 //! What the controller makes of the outcomes of its work.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
+use k8s_openapi::ByteString;
 use tokio::time::Instant;
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
     controller::{Controller, LATER},
     credentials::Found,
     dkim::{Keys, Wishes},
-    index::{Key, Login, LoginProblem, Mailbox, Print, Which},
+    index::{Key, Login, LoginProblem, Mailbox, Named, Print, Which},
     issue::{IssueError, Issued},
     load::Loaded,
     password::PasswordError,
@@ -23,6 +24,8 @@ pub(super) enum Outcome {
     Loaded(Arc<SystemName>, Box<str>, Result<Loaded, kube::Error>),
     /// What stands behind a password.
     Found(Key, Which, Found),
+    /// A Secret that a directory service names.
+    Service(Named, BTreeMap<String, ByteString>),
     /// The password of this version of its Secret was hashed.
     Hashed(Key, Which, String, Result<(Credential, Option<Print>), PasswordError>),
     /// A directory was issued, for the system of this uid.
@@ -57,6 +60,9 @@ impl Controller {
                 if self.index.is_asked(&key, &which) {
                     self.found(&key, &which, found);
                 }
+            }
+            Outcome::Service(named, data) => {
+                self.index.service_secret(&named.system, &named.secret, &data);
             }
             Outcome::Hashed(key, which, source, hashed) => {
                 self.passwords = self.passwords.saturating_sub(1);

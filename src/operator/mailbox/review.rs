@@ -150,11 +150,13 @@ impl Controller {
     fn domain_status(&self, key: &Key, progress: Progress) -> Option<(MailDomainStatus, MailDomainStatus)> {
         let fact = self.index.domain(key)?;
         let standing = self.index.standing(key);
-        let system = standing.as_ref().ok().and_then(|name| self.index.system(name));
         let work = standing.as_ref().ok().and_then(|name| self.systems.get(*name));
         let view = DomainView {
             fact,
-            mailboxes: system.map_or(0, |system| system.mailboxes_in(&fact.domain)),
+            occupancy: standing
+                .as_ref()
+                .map(|name| self.index.occupancy(name, &fact.domain))
+                .unwrap_or_default(),
             needs: self.needs(key, fact),
             answers: self.checks.answers(key),
             key: work.and_then(|work| work.dkim.keys.signing(&fact.domain).cloned()),

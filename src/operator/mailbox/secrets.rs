@@ -1,14 +1,17 @@
 //! Events of Secrets: whose passwords they hold, and what becomes of those.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
+use backon::Retryable;
 use k8s_openapi::api::core::v1::Secret;
-use kube::runtime::watcher::Event;
+use kube::{Api, runtime::watcher::Event};
 
 use super::{
+    cluster::{endless_tries, transient},
     controller::Controller,
     credentials::{self, Found},
-    index::{Key, LoginProblem, ObjectName, Which},
+    index::{Key, LoginProblem, Named, ObjectName, Which},
+    outcome::Outcome,
     password::NewPassword,
     seen::Change,
     statuses::Target,
@@ -63,6 +66,10 @@ impl Controller {
     }
 
     fn see_secret(&mut self, name: &ObjectName, secret: &Secret) {
+        for system in self.index.systems_naming(name) {
+            let empty = BTreeMap::new();
+            self.index.service_secret(&system, &name.name, secret.data.as_ref().unwrap_or(&empty));
+        }
         for (key, which) in self.users(name) {
             let Some(ask) = self.index.question(&key, &which) else { continue };
             let found = credentials::examine(secret, &ask);
@@ -71,6 +78,17 @@ impl Controller {
                 self.found(&key, &which, found);
             }
         }
+    }
+
+    /// Looks up a Secret that a directory service names; changes of it come by the watch.
+    pub(super) fn look_up(&mut self, named: Named) {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &named.system.namespace);
+        self.tasks.spawn(async move {
+            let attempt = || secrets.get_opt(&named.secret);
+            let found = attempt.retry(endless_tries()).when(transient).await;
+            let data = found.ok().flatten().and_then(|secret| secret.data);
+            Outcome::Service(named, data.unwrap_or_default())
+        });
     }
 
     fn lose_secret(&mut self, name: &ObjectName) {

@@ -8,7 +8,7 @@ use k8s_openapi::{
 
 use super::agents::StoreFailure;
 use super::index::{
-    Bound, Estate, Former, ForwardProblem, Hindrance, Key, Login, LoginProblem, Mailbox, MailboxFact,
+    Bound, Estate, Former, ForwardProblem, Full, Hindrance, Key, Login, LoginProblem, Mailbox, MailboxFact,
     MemberProblem, Obstacle, Problem, Verdict, Which,
 };
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     conditions::{self, Finding},
     directory::Refusal,
     names::RESUME_SENDING,
+    quantity,
 };
 
 /// How far an object that is in order has come.
@@ -205,6 +206,8 @@ fn reason(problem: &Problem) -> &'static str {
         Problem::HasMail => "HasMail",
         Problem::NothingToRestore => "NothingToRestore",
         Problem::Quota => "InvalidQuota",
+        Problem::DomainFull(_) => "DomainLimitReached",
+        Problem::QuotaRefused(_) => "QuotaOverDomainTotal",
         Problem::Login(problem) | Problem::AppPassword(_, problem) => match problem {
             LoginProblem::NotFound => "SecretNotFound",
             LoginProblem::KeyMissing => "SecretKeyMissing",
@@ -248,6 +251,14 @@ fn message(problem: &Problem, key: &Key, mailbox: &Mailbox) -> String {
         Problem::Quota => {
             "spec.quota cannot be read; 2Gi is used until it is a quantity such as 2Gi.".to_owned()
         }
+        Problem::DomainFull(full) => {
+            format!("The mailbox is not served: {}.", full_message(full))
+        }
+        Problem::QuotaRefused(full) => format!(
+            "The mailbox keeps its quota of {}: {}. Or lower spec.quota.",
+            quantity::text(mailbox.quota_in_force().into()),
+            full_message(full)
+        ),
         Problem::Login(problem) => {
             let what = login_message(problem, key, mailbox, &Which::Main);
             if mailbox.password.credential.is_some() {
@@ -303,6 +314,21 @@ impl Problem {
     }
 }
 
+/// Numbers are of the time when the message is written: what is wanted of the reader does not change with them.
+fn full_message(full: &Full) -> String {
+    match full {
+        Full::Mailboxes { domain, most, present } => format!(
+            "MailDomain {domain} may have {most} mailboxes (spec.limits.mailboxes), and had {present} when this one was looked at. Raise the limit, or delete a Mailbox that nobody needs"
+        ),
+        Full::Quota { domain, most, present, wanted } => format!(
+            "it asks for {}, and the mailboxes of MailDomain {domain} may have {} together (spec.limits.totalQuota), of which {} were allocated when this one was looked at. Raise the limit, or lower the quota of others",
+            quantity::text((*wanted).into()),
+            quantity::text((*most).into()),
+            quantity::text(*present)
+        ),
+    }
+}
+
 fn hindrance_message(hindrance: &Hindrance, key: &Key, mailbox: &Mailbox) -> String {
     let fact = &mailbox.fact;
     let wanted = fact.moving.wanted.as_deref().unwrap_or_default();
@@ -330,6 +356,7 @@ fn hindrance_message(hindrance: &Hindrance, key: &Key, mailbox: &Mailbox) -> Str
                 obstacle_message(obstacle, key).trim_end_matches('.')
             )
         }
+        Hindrance::Full(full) => full_message(full),
         Hindrance::OtherSystem(system) => format!(
             "the domain of {wanted} is served by MailSystem {system}, which does not have the mail. Name an address in a domain of the same system"
         ),

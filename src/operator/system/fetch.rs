@@ -1,6 +1,8 @@
 //! The only reading of the cluster for a MailSystem: by name, in parallel; lists only where something is not ready and
 //! status has to say why. What is not there comes out as `None`; it decides nothing.
 
+use std::collections::BTreeMap;
+
 use futures::{
     future::{join_all, try_join_all},
     try_join,
@@ -16,10 +18,9 @@ use k8s_openapi::{
 use kube::{Api, Client, Error, Resource, ResourceExt, api::ListParams};
 use serde::de::DeserializeOwned;
 
-use super::workloads::Workloads;
+use super::{ldap, workloads::Workloads};
 use crate::{
     api::MailSystem,
-    journal::{ledger, writer::Report},
     names::{Component, SystemName},
     operator::{
         cluster::ownership::is_ours,
@@ -46,6 +47,8 @@ pub struct Fetched {
     pub journal_key: Option<Secret>,
     /// The journal's credentials, if they are named and there.
     pub journal_credentials: Option<Secret>,
+    /// The Secrets that directory services name, as far as they are there.
+    pub ldap: BTreeMap<String, Secret>,
     /// The user's signatures, if they are named and there.
     pub signatures: Option<Secret>,
     /// The storage classes that were asked for, and what became of each.
@@ -97,11 +100,23 @@ pub async fn fetch(client: &Client, name: SystemName, system: MailSystem) -> Res
     let journal = system.spec.journal.as_ref();
     let (key_name, credentials_name) =
         (journal.map(|_| name.journal_key()), journal.map(|it| it.object_storage.credentials_secret.clone()));
-    let (tls, signatures, journal_key, journal_credentials, served, internal, orphan, classes, workloads) = try_join!(
+    let (
+        tls,
+        signatures,
+        journal_key,
+        journal_credentials,
+        ldap,
+        served,
+        internal,
+        orphan,
+        classes,
+        workloads,
+    ) = try_join!(
         optional(&secrets, tls_name.as_deref()),
         optional(&secrets, signature_name.as_deref()),
         optional(&secrets, key_name.as_deref()),
         optional(&secrets, credentials_name.as_deref()),
+        all_of(&secrets, ldap::secrets(&system.spec).into_keys().collect()),
         secrets.get_opt(&tls_secret),
         secrets.get_opt(&internal_secret),
         claims.get_metadata_opt(&beyond),
@@ -120,6 +135,7 @@ pub async fn fetch(client: &Client, name: SystemName, system: MailSystem) -> Res
         internal,
         journal_key,
         journal_credentials,
+        ldap,
         signatures,
         classes,
         workloads,
@@ -127,22 +143,14 @@ pub async fn fetch(client: &Client, name: SystemName, system: MailSystem) -> Res
     })
 }
 
-/// What the gateways' pods say of their journals; nothing is asked without a journal.
-#[derive(Clone, Debug, Default)]
-pub struct Journals {
-    /// How each is written, by pod; `None` where it did not say.
-    pub written: Vec<(String, Option<Report>)>,
-    /// What each knows of the mail that it accepted.
-    pub audited: Vec<(String, Option<ledger::Report>)>,
-}
-
-/// Asks the gateways' pods.
+/// What the gateways' agents say of what only they know, by pod; nothing is asked where that is nothing.
 ///
 /// # Errors
 /// The API server's. An agent that does not answer is no error.
-pub async fn journals(client: &Client, fetched: &Fetched) -> Result<Journals, Error> {
-    if fetched.system.spec.journal.is_none() {
-        return Ok(Journals::default());
+pub async fn gateways(client: &Client, fetched: &Fetched) -> Result<Vec<(String, Option<Answer>)>, Error> {
+    let spec = &fetched.system.spec;
+    if spec.journal.is_none() && spec.authentication.is_local() {
+        return Ok(Vec::new());
     }
     let labels = fetched.name.selector(Component::Gateway);
     let labels: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -151,17 +159,12 @@ pub async fn journals(client: &Client, fetched: &Fetched) -> Result<Journals, Er
     let asked = pods.into_iter().map(|pod| async move {
         let ip = pod.status.as_ref().and_then(|status| status.pod_ip.clone());
         let answer = match ip {
-            Some(ip) => ask_one(&ip).await.unwrap_or_default(),
-            None => Answer::default(),
+            Some(ip) => ask_one(&ip).await,
+            None => None,
         };
         (pod.name_any(), answer)
     });
-    let mut journals = Journals::default();
-    for (pod, answer) in join_all(asked).await {
-        journals.written.push((pod.clone(), answer.journal));
-        journals.audited.push((pod, answer.audit));
-    }
-    Ok(journals)
+    Ok(join_all(asked).await)
 }
 
 /// Reads what runs.
@@ -220,13 +223,18 @@ async fn storage_classes(client: &Client, system: &MailSystem) -> Result<Classes
     }
     if wanted.iter().any(|storage| storage.storage_class_name.is_none()) {
         let all = api.list_metadata(&ListParams::default()).await?;
-        let default = |annotation: &std::collections::BTreeMap<String, String>| {
+        let default = |annotation: &BTreeMap<String, String>| {
             annotation.get(DEFAULT_CLASS).is_some_and(|value| value == "true")
         };
         classes.no_default =
             !all.iter().any(|class| class.metadata.annotations.as_ref().is_some_and(default));
     }
     Ok(classes)
+}
+
+async fn all_of(api: &Api<Secret>, names: Vec<String>) -> Result<BTreeMap<String, Secret>, Error> {
+    let found = try_join_all(names.iter().map(|name| api.get_opt(name))).await?;
+    Ok(names.into_iter().zip(found).filter_map(|(name, secret)| Some((name, secret?))).collect())
 }
 
 async fn optional<K>(api: &Api<K>, name: Option<&str>) -> Result<Option<K>, Error>

@@ -13,6 +13,7 @@ mod controller;
 pub mod explain;
 pub mod fetch;
 pub mod journal;
+pub mod ldap;
 pub mod memory;
 pub mod metrics;
 pub mod pair;

@@ -19,7 +19,7 @@ use super::{
     context::{Context, ReconcileError},
     explain::explain,
     fetch::{self, Fetched, Troubles},
-    journal,
+    journal, ldap,
     problems::Weight,
     status::{self, Observation, Outcome},
     validate::{Checked, ValidateError, validate},
@@ -34,6 +34,7 @@ use crate::{
         },
         desired::{Desired, desired},
         guarded::{Guarded, Unreadable},
+        mailbox::Answer,
     },
 };
 
@@ -133,8 +134,9 @@ async fn build(context: &Context, fetched: Fetched, checked: Checked) -> Result<
         return Err(ReconcileError::Refused(amiss));
     }
     let lacking = problems.iter().any(|problem| problem.weight != Weight::Hint);
-    // Whether the journal is written is known to the gateways alone, which are asked.
-    let at_rest = settled && !lacking && fetched.system.spec.journal.is_none();
+    // Whether the journal is written and directory services answer is known to the gateways alone, which are asked.
+    let spec = &fetched.system.spec;
+    let at_rest = settled && !lacking && spec.journal.is_none() && spec.authentication.is_local();
     Ok(Action::requeue(if at_rest { RESYNC } else { RETRY }))
 }
 
@@ -174,7 +176,7 @@ async fn observe(
     outcome: Outcome<'_>,
     troubles: &Troubles,
 ) -> Result<(), ReconcileError> {
-    let journals = fetch::journals(&context.client, fetched).await.map_err(ReconcileError::Fetch)?;
+    let gateways = fetch::gateways(&context.client, fetched).await.map_err(ReconcileError::Fetch)?;
     let counts = context.census.borrow().get(&fetched.name).cloned();
     let trouble = |component: Component| explain(troubles, component);
     let status = status::status(&Observation {
@@ -182,14 +184,27 @@ async fn observe(
         workloads,
         outcome,
         trouble: &trouble,
-        journal: journal::finding(fetched, &journals.written),
-        delivery: audit::delivery(fetched, &journals.audited, Timestamp::now().as_millisecond()),
+        journal: journal::finding(fetched, &each(&gateways, |answer| answer.journal.clone())),
+        delivery: audit::delivery(
+            fetched,
+            &each(&gateways, |answer| answer.audit.clone()),
+            Timestamp::now().as_millisecond(),
+        ),
+        ldap: ldap::finding(fetched, &each(&gateways, |answer| Some(answer.ldap.clone()))),
         counts,
         now: now(),
     });
     write::write(&context.client, &context.events, &fetched.system, status)
         .await
         .map_err(ReconcileError::Status)
+}
+
+/// What each gateway's agent says of one thing, by pod; `None` where it did not say.
+fn each<T>(
+    gateways: &[(String, Option<Answer>)],
+    of: impl Fn(&Answer) -> Option<T>,
+) -> Vec<(String, Option<T>)> {
+    gateways.iter().map(|(pod, answer)| (pod.clone(), answer.as_ref().and_then(&of))).collect()
 }
 
 /// Tells an object that cannot be read what is wrong with it.

@@ -47,6 +47,8 @@ pub struct Observation<'a> {
     pub journal: Option<Finding>,
     /// Whether accepted mail is accounted for, if there is a journal.
     pub delivery: Option<Delivery>,
+    /// `DirectoryServiceHealthy`, if there is such a service.
+    pub ldap: Option<Finding>,
     /// Mailboxes and domains, once they were counted.
     pub counts: Option<Counts>,
     /// Now.
@@ -128,6 +130,7 @@ fn findings(observation: &Observation) -> Vec<Finding> {
         observation.trouble,
     );
     parts.extend(observation.journal.clone());
+    parts.extend(observation.ldap.clone());
     parts.push(certificate);
     parts.extend(directory(observation));
     let accounted = observation.delivery.as_ref().map(|delivery| delivery.finding.clone());

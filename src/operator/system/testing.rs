@@ -54,6 +54,7 @@ pub fn fetched(spec: &str) -> Fetched {
         internal: None,
         journal_key: None,
         journal_credentials: None,
+        ldap: BTreeMap::new(),
         signatures,
         classes: Classes::default(),
         workloads: Workloads { stores, ..Workloads::default() },

@@ -49,6 +49,7 @@ fn observe(fetched: &Fetched, workloads: &Workloads) -> MailSystemStatus {
         trouble: &trouble,
         journal: super::journal::finding(fetched, &[]),
         delivery: super::audit::delivery(fetched, &[], NOW * 1000),
+        ldap: super::ldap::finding(fetched, &[]),
         counts: Some(Counts { mailboxes: 3, domains: 1, vanished: 0, ..Counts::default() }),
         now: Time(Timestamp::from_second(NOW).unwrap()),
     })

@@ -15,7 +15,7 @@ use kube::Resource;
 use super::{
     certificate::{self, Serve},
     fetch::Fetched,
-    journal,
+    journal, ldap,
     pair::{Pair, SelfSignError, self_signed},
     problems::{self, Problem},
     validated::{Antispam, Antivirus, Gateway, Signatures, Store, Validated, Volume},
@@ -81,6 +81,7 @@ pub fn validate(
     let antispam = antispam(fetched, &mut wrong);
     let antivirus = antivirus(fetched, &mut wrong);
     let journal = journal::validate(fetched, &mut wrong);
+    let ldap_ports = ldap::validate(fetched, &mut wrong);
     let (Some(hostname), Some(token), Some(gateway), Some(store), true) =
         (hostname, token, gateway, store, wrong.is_empty())
     else {
@@ -101,6 +102,7 @@ pub fn validate(
         antispam,
         antivirus,
         journal,
+        ldap_ports,
         cache,
         pair,
         token,

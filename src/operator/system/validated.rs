@@ -38,6 +38,8 @@ pub struct Validated {
     pub antivirus: Antivirus,
     /// The journal, if one is wanted and its key is there.
     pub journal: Option<Journal>,
+    /// The ports of the servers of directory services.
+    pub ldap_ports: Vec<u16>,
     /// The volume of the spam filter's cache; `None` if its storage class is not there.
     pub cache: Option<Volume>,
     /// The pair that is served.

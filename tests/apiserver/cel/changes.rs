@@ -85,6 +85,16 @@ async fn what_is_left_out_gets_the_documented_default() {
             "limits": {"messagesPerHour": 300, "recipientsPerMessage": 100}
         })
     );
+    let service = json!({"name": "a", "urls": ["ldaps://dc1.x.vn"], "search": {"baseDN": "dc=vn"},
+        "bind": {"dn": "cn=m", "passwordSecret": {"name": "s"}}});
+    let mut with_service = system();
+    merge(&mut with_service, &json!({"spec": {"authentication": {"ldap": [service]}}}));
+    assert_eq!(
+        stored(with_service).await["authentication"]["ldap"][0],
+        json!({"name": "a", "urls": ["ldaps://dc1.x.vn"], "timeoutSeconds": 5,
+               "search": {"baseDN": "dc=vn", "filter": "(mail={address})"},
+               "bind": {"dn": "cn=m", "passwordSecret": {"name": "s", "key": "password"}}})
+    );
     let mut partial = system();
     merge(
         &mut partial,

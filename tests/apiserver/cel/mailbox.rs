@@ -8,6 +8,7 @@ use super::{check, domain, mailbox, spec};
 async fn a_domain_is_checked() {
     let name = "must be a lower-case domain name with at least two labels";
     let label = "must be one DNS label";
+    let total = "must be a quantity from 1Mi to 1Ei";
     check(
         domain(),
         vec![
@@ -31,6 +32,14 @@ async fn a_domain_is_checked() {
                 Some("limited to 54 characters"),
             ),
             spec(&json!({"dkim": {"selector": "Mail"}}), Some(label)),
+            spec(&json!({"limits": {"mailboxes": 0, "totalQuota": "1.5Ti"}}), None),
+            spec(&json!({"limits": {"totalQuota": "1Ei"}}), None),
+            spec(&json!({"limits": {"mailboxes": -1}}), Some("greater than or equal to 0")),
+            spec(&json!({"limits": {"mailboxes": "many"}}), Some("must be of type integer")),
+            spec(&json!({"limits": {"totalQuota": "1023Ki"}}), Some(total)),
+            spec(&json!({"limits": {"totalQuota": "2Ei"}}), Some(total)),
+            spec(&json!({"limits": {"totalQuota": "lots"}}), Some(total)),
+            spec(&json!({"limits": {"totalQuota": 500}}), Some("must be of type string")),
             spec(&json!({"organisation": "Ủy ban nhân dân tỉnh An Giang"}), None),
             spec(&json!({"organisation": "à".repeat(201)}), Some("may not be more than 200")),
         ],

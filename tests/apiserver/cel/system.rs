@@ -180,3 +180,58 @@ async fn a_journal_is_checked() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn the_directory_services_of_a_system_are_checked() {
+    let url = "must be ldaps://host or ldap://host";
+    let one = "say either how people are searched for";
+    let filter = "must be a filter in parentheses with {address} or {local}";
+    let base = json!({"name": "a", "urls": ["ldaps://dc1.x.vn"], "search": {"baseDN": "dc=vn"}});
+    let with = |fields: Value| {
+        let mut service = base.clone();
+        super::merge(&mut service, &fields);
+        service
+    };
+    let all = |services: Value, refusal| spec(&json!({"authentication": {"ldap": services}}), refusal);
+    let row = |fields: Value, refusal| all(json!([with(fields)]), refusal);
+    let direct = |template: &str| json!({"search": null, "directBind": template});
+    let named = |name: &str, domains: Value| with(json!({"name": name, "domains": domains}));
+    check(
+        system(),
+        vec![
+            row(json!({}), None),
+            row(json!({"urls": ["ldap://dc1.x.vn:1389", "ldaps://10.0.0.1:636/"]}), None),
+            row(json!({"urls": []}), Some("should have at least 1")),
+            row(json!({"urls": ["http://dc1.x.vn"]}), Some(url)),
+            row(json!({"urls": ["ldaps://"]}), Some(url)),
+            row(json!({"urls": ["ldaps://dc1.x.vn:0"]}), Some(url)),
+            row(json!({"urls": ["ldaps://dc1.x.vn/dc=vn"]}), Some(url)),
+            row(json!({"urls": ["ldaps://a b.vn"]}), Some(url)),
+            row(json!({"name": "Province"}), Some("must be lower-case letters, digits and -")),
+            row(json!({"search": null}), Some(one)),
+            row(json!({"directBind": "uid={local}"}), Some(one)),
+            row(direct("uid={local},dc=vn"), None),
+            row(direct("{address}"), None),
+            row(direct("cn=admin"), Some("must contain {address} or {local}")),
+            row(
+                json!({"search": null, "directBind": "{address}", "bind": {"dn": "cn=m", "passwordSecret": {"name": "s"}}}),
+                Some("bind is for a search"),
+            ),
+            row(json!({"bind": {"dn": "cn=m", "passwordSecret": {"name": "s"}}}), None),
+            row(json!({"bind": {"dn": "cn=m"}}), Some("passwordSecret: Required value")),
+            row(json!({"search": {"filter": "(uid={local})"}}), None),
+            row(json!({"search": {"filter": "uid={local}"}}), Some(filter)),
+            row(json!({"search": {"filter": "(uid=an)"}}), Some(filter)),
+            row(json!({"search": {"baseDN": null}}), Some("baseDN: Required value")),
+            row(json!({"timeoutSeconds": 11}), Some("less than or equal to 10")),
+            row(json!({"timeoutSeconds": 0}), Some("greater than or equal to 1")),
+            row(json!({"domains": ["x.vn"], "fallbackLocal": true}), None),
+            row(json!({"domains": ["X.vn"]}), Some("must be lower-case domain names")),
+            all(json!([named("a", json!([])), named("b", json!(["x.vn"]))]), None),
+            all(json!([named("a", json!([])), named("b", json!([]))]), Some("only one directory service may leave domains out")),
+            all(json!([named("a", json!(["x.vn"])), named("b", json!(["y.vn", "x.vn"]))]), Some("a domain may stand with one directory service only")),
+            all(json!([named("a", json!(["x.vn"])), named("a", json!(["y.vn"]))]), Some("Duplicate value")),
+        ],
+    )
+    .await;
+}

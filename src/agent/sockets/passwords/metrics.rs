@@ -45,6 +45,8 @@ pub(super) enum Outcome {
     WrongProtocol,
     NoPassword,
     WrongPassword,
+    /// The directory service does not know the person.
+    NotInDirectory,
     Locked,
     /// Too many wait already.
     Busy,

@@ -1,7 +1,8 @@
 //! Whether a password is right, for whoever asks.
 //!
 //! ```text
-//!  attempt ─▶ recent (right a moment ago?) ─▶ lockout ─▶ queue ─▶ proof ─▶ verdict ─▶ recent, lockout, last log-ins
+//!  attempt ─▶ recent (right a moment ago?) ─▶ lockout ─▶ queue ─▶ proof ─┬▶ verdict ─▶ recent, lockout, last log-ins
+//!                                                      ldap (main password) ─┘
 //! ```
 //!
 //! Login, password and source come in, a [`Verdict`] goes out. It must not tell by its time whether a mailbox exists: a
@@ -9,9 +10,12 @@
 //! Nothing secret is logged.
 
 mod generations;
+pub mod ldap;
 mod lockout;
 mod metrics;
+mod outside;
 mod proof;
+mod prove;
 mod queue;
 mod recent;
 #[cfg(test)]
@@ -20,18 +24,19 @@ mod tests;
 use std::{
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
 };
 
 use prometheus_client::registry::Registry;
+use tokio::time::{Duration, sleep_until};
 
 pub use self::metrics::Service;
 use self::{
+    ldap::Services,
     lockout::{Lockouts, Who, network},
     metrics::{Metrics, Outcome},
     proof::{Held, Proof},
     queue::Queue,
-    recent::{LIFETIME, Mac, Recent},
+    recent::{Mac, Recent},
 };
 use crate::{
     agent::{
@@ -39,9 +44,13 @@ use crate::{
         logins::Logins,
     },
     api::MailboxState,
-    directory::fold,
+    directory::{Ldap, fold},
     wire::secret::Secret,
 };
+
+/// Whoever is refused in a domain of a directory service is told so no sooner than this: the service's time is not to tell
+/// whether there is such a mailbox.
+const REFUSAL: Duration = Duration::from_millis(500);
 
 /// What is to be done with a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +86,7 @@ struct Shared {
     queue: Queue,
     recent: Mutex<Recent>,
     lockouts: Mutex<Lockouts>,
+    services: Services,
     metrics: Metrics,
 }
 
@@ -85,6 +95,8 @@ struct Attempt<'a> {
     who: Who<'a>,
     found: Option<Found>,
     proof: Proof,
+    /// What knows the mailbox's main password, if the mailbox does not.
+    ldap: Option<Arc<Ldap>>,
     mac: Option<Mac>,
     password: &'a Secret,
 }
@@ -99,6 +111,7 @@ impl Passwords {
             queue: Queue::default(),
             recent: Mutex::default(),
             lockouts: Mutex::default(),
+            services: Services::default(),
             metrics: Metrics::default(),
         }))
     }
@@ -106,6 +119,13 @@ impl Passwords {
     /// Registers the metrics.
     pub fn register(&self, registry: &mut Registry) {
         self.0.metrics.register(registry);
+        self.0.services.register(registry);
+    }
+
+    /// The directory services that are asked.
+    #[must_use]
+    pub fn services(&self) -> Services {
+        self.0.services.clone()
     }
 
     /// Judges a login as the user typed it. An alias is no login. `client` is where it came from, if that is known.
@@ -117,7 +137,7 @@ impl Passwords {
         client: Option<IpAddr>,
     ) -> Verdict {
         let login = std::str::from_utf8(login).ok().and_then(|login| fold(login).ok()).unwrap_or_default();
-        let source = client.map(network);
+        let (source, started) = (client.map(network), tokio::time::Instant::now());
         let (outcome, found, by) = self.judge(service, &login, source, password).await;
         let app = by.as_ref().and_then(|by| by.name.clone());
         self.0.metrics.judged(service, outcome, app.is_some());
@@ -127,6 +147,10 @@ impl Passwords {
             // A login that is not a mailbox may be a password typed into the wrong field.
             let login = found.as_ref().map(|found| &found.address);
             tracing::info!(?service, ?outcome, login, app, ?client, "a log-in was refused");
+        }
+        let refused = !matches!(outcome, Outcome::Allowed | Outcome::Unavailable | Outcome::Busy);
+        if refused && self.0.replica.ldap_of(&login).is_some() {
+            sleep_until(started + REFUSAL).await;
         }
         match (outcome, found, by) {
             (Outcome::Allowed, Some(found), Some(by)) => {
@@ -150,10 +174,13 @@ impl Passwords {
         }
         let found = self.0.replica.find(login).filter(|found| found.address == login);
         let known = source.is_some_and(|source| self.0.logins.knows(login, source));
-        let proof = Proof::of(found.as_ref());
+        // It stands in for a main password: who has none logs in nowhere.
+        let main = found.as_ref().filter(|it| it.entry.credential.is_some() && !it.entry.own_password);
+        let ldap = main.and_then(|_| self.0.replica.ldap_of(login));
+        let proof = Proof::of(found.as_ref(), ldap.as_deref());
         let mac = lock(&self.0.recent).mac(login, &proof.text(), password.expose());
         let who = Who { account: login, source, known };
-        let attempt = Attempt { who, found, proof, mac, password };
+        let attempt = Attempt { who, found, proof, ldap, mac, password };
         match self.prove(&attempt).await {
             Ok(which) => {
                 let outcome = permission(attempt.found.as_ref(), service);
@@ -161,65 +188,6 @@ impl Passwords {
             }
             Err(outcome) => (outcome, attempt.found, None),
         }
-    }
-
-    /// Which password it is, if one, whatever the mailbox may be used for.
-    async fn prove(&self, attempt: &Attempt<'_>) -> Result<usize, Outcome> {
-        if let Some(which) = self.was_right(attempt) {
-            return Ok(which);
-        }
-        if lock(&self.0.lockouts).locked(attempt.who, Instant::now()).is_some() {
-            return Err(Outcome::Locked);
-        }
-        if self.was_wrong(attempt) {
-            return Err(wrong(attempt));
-        }
-        let Who { account, source, known } = attempt.who;
-        let place = self.0.queue.place(account, source, known).ok_or(Outcome::Busy)?;
-        self.0.metrics.queued(self.0.queue.len());
-        let turn = place.turn().await.ok_or(Outcome::Unavailable)?;
-        // Another connection of the same client may have been answered meanwhile.
-        if let Some(which) = self.was_right(attempt) {
-            return Ok(which);
-        }
-        if self.was_wrong(attempt) {
-            return Err(wrong(attempt));
-        }
-        let (proof, password) = (attempt.proof.clone(), attempt.password.clone());
-        let held = tokio::task::spawn_blocking(move || proof.holds(&password)).await;
-        drop((turn, place));
-        self.0.metrics.queued(self.0.queue.len());
-        match held {
-            Ok(Ok(right)) => self.note(attempt, right),
-            Ok(Err(error)) => {
-                tracing::error!(%error, "the directory has a hash that cannot be read");
-                Err(Outcome::Unavailable)
-            }
-            Err(_) => Err(Outcome::Unavailable),
-        }
-    }
-
-    fn was_right(&self, attempt: &Attempt) -> Option<usize> {
-        let (age, which) = lock(&self.0.recent).right(attempt.mac, Instant::now())?;
-        (age < LIFETIME).then_some(which)
-    }
-
-    fn was_wrong(&self, attempt: &Attempt) -> bool {
-        lock(&self.0.recent).is_wrong(attempt.mac, Instant::now())
-    }
-
-    /// Remembers an answer, and counts a wrong password once, however many it was held against.
-    fn note(&self, attempt: &Attempt, right: Option<usize>) -> Result<usize, Outcome> {
-        let now = Instant::now();
-        lock(&self.0.recent).insert(attempt.mac, right, now);
-        if let Some(which) = right {
-            lock(&self.0.lockouts).succeeded(attempt.who);
-            return Ok(which);
-        }
-        for scope in lock(&self.0.lockouts).failed(attempt.who, now) {
-            self.0.metrics.locked(scope);
-        }
-        Err(wrong(attempt))
     }
 }
 

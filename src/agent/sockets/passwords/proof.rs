@@ -2,6 +2,7 @@
 //!
 //! Refusals take one time, whether the mailbox exists or not and whatever its hashes cost. Hashes of one salt and one cost
 //! (the operator gives all passwords of a mailbox the same) are compared with one computation, however many there are.
+//! A password that a directory service knows has no hash here: it stands last, and is asked for elsewhere.
 
 use argon2::{
     Argon2, Params, PasswordHasher,
@@ -11,7 +12,11 @@ use argon2::{
     },
 };
 
-use crate::{agent::directory::Found, directory::Credential, wire::secret::Secret};
+use crate::{
+    agent::directory::Found,
+    directory::{Credential, Ldap},
+    wire::secret::Secret,
+};
 
 /// What a password is compared with when there is nothing to compare it with: of nobody's password, with the
 /// parameters that the operator hashes with.
@@ -30,27 +35,41 @@ pub(super) struct Held {
 
 /// What a password is held against. Nothing, if there is no such mailbox or it has no password.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Proof(Vec<Held>);
+pub(super) struct Proof(Vec<Held>, Option<Held>);
 
 impl Proof {
-    /// That of the mailbox, if there is one.
-    pub(super) fn of(found: Option<&Found>) -> Self {
+    /// That of the mailbox, if there is one, whose main password the directory service knows, if that is given.
+    pub(super) fn of(found: Option<&Found>, ldap: Option<&Ldap>) -> Self {
+        let local = ldap.is_none_or(|ldap| ldap.fallback_local);
         let held = |(name, credential): (Option<&str>, &Credential)| Held {
             name: name.map(str::to_owned),
             tag: credential.tag(),
             hash: credential.hash.clone(),
         };
-        Self(found.map(|found| found.entry.credentials().map(held).collect()).unwrap_or_default())
+        let own = found.into_iter().flat_map(|found| found.entry.credentials());
+        let own = own.filter(|(app, _)| local || app.is_some()).map(held).collect();
+        let hash = |ldap: &Ldap| format!("ldap {}", ldap.name);
+        Self(own, ldap.map(|ldap| Held { name: None, tag: ldap.tag(), hash: hash(ldap) }))
     }
 
     /// Whether there is nothing to hold a password against.
     pub(super) fn is_nobodys(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_empty() && self.1.is_none()
+    }
+
+    /// Whether a password is to be hashed: for nobody, too.
+    pub(super) fn has_hashes(&self) -> bool {
+        !self.0.is_empty() || self.1.is_none()
     }
 
     /// The password of this number.
     pub(super) fn get(&self, which: usize) -> Option<Held> {
-        self.0.get(which).cloned()
+        self.0.get(which).or(self.1.as_ref().filter(|_| which == self.0.len())).cloned()
+    }
+
+    /// The number of the password that the directory service knows.
+    pub(super) fn outside(&self) -> usize {
+        self.0.len()
     }
 
     /// What stands for it in a mac: another password, another text.
@@ -58,7 +77,7 @@ impl Proof {
         if self.is_nobodys() {
             return NOBODYS.to_owned();
         }
-        let hashes: Vec<_> = self.0.iter().map(|held| held.hash.as_str()).collect();
+        let hashes: Vec<_> = self.0.iter().chain(&self.1).map(|held| held.hash.as_str()).collect();
         hashes.join("\n")
     }
 
@@ -138,7 +157,7 @@ mod tests {
             tag: it.tag(),
             hash: it.hash.clone(),
         };
-        Proof(credentials.iter().enumerate().map(held).collect())
+        Proof(credentials.iter().enumerate().map(held).collect(), None)
     }
 
     fn hashed(password: &str, generated: bool) -> Credential {

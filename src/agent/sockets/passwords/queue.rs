@@ -2,7 +2,8 @@
 //!
 //! A hash takes a core for some tens of milliseconds and 19 MiB. So few run at once, and of those that wait there is a
 //! bound: in all, for one account, and for one source. Beyond it the answer is "later". Strangers (see `lockout`) never
-//! hold all places, so that a flood of guesses does not keep out who was here before.
+//! hold all places, so that a flood of guesses does not keep out who was here before. The same holds for questions to
+//! directory services, which cost little here and time there.
 
 use std::{
     collections::HashMap,
@@ -14,6 +15,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// So many passwords are hashed at once.
 pub(super) const HASHES: usize = 2;
+/// So many passwords are tried at directory services at once.
+const QUESTIONS: usize = 32;
 /// So many checks run or wait at once.
 const MOST: usize = 256;
 /// The same for strangers.
@@ -35,7 +38,14 @@ type Counts = Arc<Mutex<HashMap<Key, usize>>>;
 
 pub(super) struct Queue {
     counts: Counts,
-    hashes: Arc<Semaphore>,
+    hashes: Lane,
+    questions: Lane,
+}
+
+/// What so many may do at once, and strangers among them.
+#[derive(Clone)]
+struct Lane {
+    all: Arc<Semaphore>,
     strangers: Arc<Semaphore>,
 }
 
@@ -43,20 +53,32 @@ pub(super) struct Queue {
 pub(super) struct Place {
     counts: Counts,
     keys: Vec<Key>,
-    hashes: Arc<Semaphore>,
-    strangers: Option<Arc<Semaphore>>,
+    hashes: Lane,
+    questions: Lane,
+    stranger: bool,
 }
 
-/// The right to hash; it is given back when this is dropped.
+/// The right to hash, or to ask; it is given back when this is dropped.
 pub(super) struct Turn {
-    _hash: OwnedSemaphorePermit,
+    _one: OwnedSemaphorePermit,
     _stranger: Option<OwnedSemaphorePermit>,
+}
+
+impl Lane {
+    fn new(all: usize, strangers: usize) -> Self {
+        Self { all: Arc::new(Semaphore::new(all)), strangers: Arc::new(Semaphore::new(strangers)) }
+    }
+
+    async fn turn(&self, stranger: bool) -> Option<Turn> {
+        let stranger = if stranger { Some(self.strangers.clone().acquire_owned().await.ok()?) } else { None };
+        Some(Turn { _one: self.all.clone().acquire_owned().await.ok()?, _stranger: stranger })
+    }
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        let semaphore = |places| Arc::new(Semaphore::new(places));
-        Self { counts: Counts::default(), hashes: semaphore(HASHES), strangers: semaphore(HASHES - 1) }
+        let (hashes, questions) = (Lane::new(HASHES, HASHES - 1), Lane::new(QUESTIONS, QUESTIONS / 2));
+        Self { counts: Counts::default(), hashes, questions }
     }
 }
 
@@ -75,8 +97,8 @@ impl Queue {
         for key in &keys {
             *counts.entry(key.clone()).or_default() += 1;
         }
-        let strangers = (!known).then(|| self.strangers.clone());
-        Some(Place { counts: self.counts.clone(), keys, hashes: self.hashes.clone(), strangers })
+        let (hashes, questions) = (self.hashes.clone(), self.questions.clone());
+        Some(Place { counts: self.counts.clone(), keys, hashes, questions, stranger: !known })
     }
 
     /// How many run or wait.
@@ -88,11 +110,12 @@ impl Queue {
 impl Place {
     /// Waits for the right to hash; none only if the process ends.
     pub(super) async fn turn(&self) -> Option<Turn> {
-        let stranger = match &self.strangers {
-            Some(places) => Some(places.clone().acquire_owned().await.ok()?),
-            None => None,
-        };
-        Some(Turn { _hash: self.hashes.clone().acquire_owned().await.ok()?, _stranger: stranger })
+        self.hashes.turn(self.stranger).await
+    }
+
+    /// Waits for the right to ask a directory service; none only if the process ends.
+    pub(super) async fn question(&self) -> Option<Turn> {
+        self.questions.turn(self.stranger).await
     }
 }
 

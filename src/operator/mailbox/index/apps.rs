@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Login, Mailbox, MailboxFact, Password, SecretRef, Sending};
+use super::{Login, Mailbox, MailboxFact, Password, Seat, SecretRef, Sending};
 use crate::directory::Credential;
 
 /// A password of a Mailbox.
@@ -53,6 +53,7 @@ impl Mailbox {
             password: Password::default(),
             apps,
             sending,
+            seat: Seat::default(),
             shares: Vec::new(),
             forward: None,
             held: None,

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Index, Key, ObjectName};
+use super::{Index, Key, Mailbox, ObjectName};
 use crate::{directory::domain_of, names::SystemName};
 
 /// A domain and the MailDomains that claim it.
@@ -57,7 +57,12 @@ impl Index {
     /// The system in whose directory the Mailbox has its own address.
     #[must_use]
     pub fn listed_in(&self, key: &Key) -> Option<Arc<SystemName>> {
-        let mailbox = self.mailboxes.get(key)?;
+        let mailbox = self.mailboxes.get(key).filter(|mailbox| mailbox.seat.is_taken())?;
+        self.claim_of(key, mailbox)
+    }
+
+    /// The system in which the Mailbox has the best claim to its own address.
+    pub(super) fn claim_of(&self, key: &Key, mailbox: &Mailbox) -> Option<Arc<SystemName>> {
         let winners = &self.claims.get(&mailbox.fact.address)?.winners;
         winners.iter().find(|winner| winner.own && winner.key == *key).map(|winner| winner.system.clone())
     }
@@ -120,7 +125,7 @@ impl Index {
     /// Decides who has each touched address, then what of it stands in the directory.
     pub(super) fn settle_addresses(&mut self) {
         let mut before = HashMap::new();
-        let mut aliases = HashSet::new();
+        let (mut aliases, mut contenders) = (HashSet::new(), Vec::new());
         for address in std::mem::take(&mut self.dirty_addresses) {
             let (winners, group_winners) = self.decide(&address);
             self.touch_groups_naming(&address);
@@ -141,9 +146,16 @@ impl Index {
                     self.mailboxes.get(key).filter(|mailbox| mailbox.fact.address == address)
                 {
                     aliases.extend(mailbox.fact.others().cloned());
+                    contenders.push(key.clone());
                 }
             }
             before.insert(address, old);
+        }
+        for key in &contenders {
+            self.contend(key);
+        }
+        for key in self.fill_seats() {
+            aliases.extend(self.mailboxes.get(&key).into_iter().flat_map(|it| it.fact.addresses()).cloned());
         }
         for address in aliases {
             if let Some(claim) = self.claims.get(&address) {
@@ -193,17 +205,16 @@ impl Index {
     }
 
     /// Brings the directories in line with the winners of `address`.
-    fn relist(&mut self, address: &Arc<str>, old: &[Winner]) {
+    pub(super) fn relist(&mut self, address: &Arc<str>, old: &[Winner]) {
         let Some(claim) = self.claims.get(address) else { return };
         let mut winners = claim.winners.clone();
         for winner in &mut winners {
-            winner.listed = winner.own
-                || self
-                    .mailboxes
-                    .get(&winner.key)
-                    .filter(|mailbox| !mailbox.fact.only_wants(address))
-                    .and_then(|mailbox| self.winner(&mailbox.fact.address, &winner.system))
-                    .is_some_and(|own| own.own && own.key == winner.key);
+            let mailbox = self.mailboxes.get(&winner.key).filter(|mailbox| mailbox.seat.is_taken());
+            winner.listed = mailbox.is_some_and(|mailbox| {
+                let own = self.winner(&mailbox.fact.address, &winner.system);
+                let has_own = own.is_some_and(|own| own.own && own.key == winner.key);
+                winner.own || has_own && !mailbox.fact.only_wants(address)
+            });
         }
         for lost in old.iter().filter(|old| old.own && old.listed) {
             if !winners
@@ -218,9 +229,6 @@ impl Index {
                 if let Some(system) = self.systems.get_mut(&winner.system) {
                     system.list(address, winner.own, list);
                 }
-                if winner.own {
-                    self.touch_counted(&winner.key, domain_of(address));
-                }
             }
         }
         if let Some(claim) = self.claims.get_mut(address) {
@@ -229,12 +237,5 @@ impl Index {
                 self.claims.remove(address);
             }
         }
-    }
-
-    /// The number of mailboxes in a domain may have changed.
-    fn touch_counted(&mut self, mailbox: &Key, domain: &str) {
-        let claimants = self.domain_claims.get(domain).into_iter().flat_map(|claim| &claim.by);
-        let domains = claimants.filter(|key| key.namespace == mailbox.namespace).cloned();
-        self.changes.domains.extend(domains);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Estate, Index, Key, System, records::entry_in_place};
 use crate::{
     api::{MailboxState, SystemLimits},
-    directory::{Entry, Group, MailboxEntry, Refusal, Retired, Shard, shard_of},
+    directory::{Entry, Group, Ldap, MailboxEntry, Refusal, Retired, Shard, shard_of},
     names::SystemName,
 };
 
@@ -32,6 +32,8 @@ pub struct Existing {
     pub retired: std::collections::BTreeMap<String, Retired>,
     /// Its groups, by address.
     pub groups: HashMap<String, Group>,
+    /// Directory services.
+    pub ldap: Vec<Arc<Ldap>>,
 }
 
 impl Existing {
@@ -62,6 +64,8 @@ pub struct Compiled {
     pub limits: SystemLimits,
     /// Messages within an hour, of the domains that have a limit.
     pub domain_limits: BTreeMap<String, u32>,
+    /// Directory services.
+    pub ldap: Vec<Arc<Ldap>>,
     /// The shards that may have changed, by number.
     pub shards: Vec<(u32, Shard)>,
 }
@@ -94,6 +98,7 @@ impl Index {
     /// The directory that a system had, if any. What it says of a mailbox's shard and password is kept.
     pub fn load(&mut self, name: &SystemName, existing: Option<Existing>) {
         let existing = existing.unwrap_or_default();
+        self.remember_services(name, &existing.ldap);
         self.revive(name, &existing);
         self.settle_domains();
         self.settle_addresses();
@@ -105,9 +110,11 @@ impl Index {
         system.reshard(existing.shards.clamp(1, 1 << 16).next_power_of_two());
         let addresses: Vec<_> = system.shards.iter().flatten().cloned().collect();
         let by_uid = existing.by_uid();
+        let mut claimants = Vec::new();
         for address in addresses {
             let Some(winner) = self.winner(&address, name).filter(|winner| winner.own) else { continue };
             let key = winner.key.clone();
+            let mut quota = None;
             if let Some(mailbox) = self.mailboxes.get_mut(&key)
                 && let Some(entry) =
                     existing.mailbox(&address).or(by_uid.get(&*mailbox.fact.meta.uid).copied())
@@ -116,12 +123,15 @@ impl Index {
                 // A predecessor's password opens nothing.
                 let same_owner = entry.uid.is_empty() || *entry.uid == *mailbox.fact.meta.uid;
                 if same_owner {
+                    quota = Some(entry.quota);
                     mailbox.remember(entry.credential.as_ref(), &entry.app_passwords);
                     mailbox.sending.remember(entry, mailbox.fact.resume);
                 }
             }
-            self.changes.mailboxes.insert(key);
+            self.changes.mailboxes.insert(key.clone());
+            claimants.push((key, quota));
         }
+        self.reseat(&claimants);
         let departed = self.departed_before(name, &existing.entries);
         self.changes.departed.extend(departed);
         self.touch_all_groups();
@@ -171,7 +181,8 @@ impl Index {
         let (shards, holders) = (shards.collect(), self.holders(name));
         let (limits, domain_limits) = (system.fact.limits, self.domain_limits(name));
         let domains = system.all_domains();
-        Some(Compiled { count, domains, holders, limits, domain_limits, shards })
+        let ldap = self.ldap(name);
+        Some(Compiled { count, domains, holders, limits, domain_limits, ldap, shards })
     }
 
     /// The uids of the MailDomains that a system serves, by domain.
@@ -223,8 +234,9 @@ impl Index {
                 _ => MailboxState::Suspended,
             },
             refusal: mailbox.fact.refusal.clone(),
-            quota: mailbox.fact.quota.unwrap_or(DEFAULT_QUOTA),
+            quota: mailbox.quota_in_force(),
             credential: mailbox.password.credential.clone().filter(|_| !mailbox.fact.is_shared()),
+            own_password: mailbox.fact.secret.is_some(),
             shares: mailbox.shares.clone(),
             forward: mailbox.forward.clone(),
             app_passwords: if mailbox.fact.is_shared() { BTreeMap::new() } else { mailbox.app_credentials() },

@@ -1,13 +1,10 @@
 //! The directory of one system as the index keeps it: which addresses it lists, in how many shards, and which of those
 //! changed. Pure.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Records, SystemFact};
-use crate::directory::{domain_of, shard_of};
+use super::{Records, SystemFact, services::Services};
+use crate::directory::shard_of;
 
 /// A MailSystem in the index, with its directory.
 #[derive(Debug)]
@@ -20,9 +17,9 @@ pub struct System {
     pub mailboxes: u32,
     /// Mail whose mailbox is gone.
     pub records: Records,
+    /// What the Secrets of its directory services held last.
+    pub(super) services: Services,
     pub(super) domains: BTreeSet<Arc<str>>,
-    /// Mailboxes for each domain.
-    counts: HashMap<Arc<str>, u32>,
     /// Addresses for each shard.
     pub(super) shards: Vec<BTreeSet<Arc<str>>>,
     pub(super) dirty_shards: BTreeSet<u32>,
@@ -38,8 +35,8 @@ impl System {
             loaded: false,
             mailboxes: 0,
             records: Records::default(),
+            services: Services::new(),
             domains: BTreeSet::new(),
-            counts: HashMap::new(),
             shards: vec![BTreeSet::new()],
             dirty_shards: BTreeSet::from([0]),
             dirty_domains: true,
@@ -65,12 +62,6 @@ impl System {
         let all: BTreeSet<&str> =
             self.domains.iter().map(|domain| &**domain).chain(self.records.domains()).collect();
         all.into_iter().map(str::to_owned).collect()
-    }
-
-    /// Number of mailboxes listed in `domain`.
-    #[must_use]
-    pub fn mailboxes_in(&self, domain: &str) -> u32 {
-        self.counts.get(domain).copied().unwrap_or_default()
     }
 
     /// Whether anything changed since it was compiled.
@@ -101,19 +92,10 @@ impl System {
         let changed = if list { addresses.insert(address.clone()) } else { addresses.remove(address) };
         self.dirty_shards.insert(shard);
         self.fresh = true;
-        if !(own && changed) {
-            return;
-        }
-        let count = self.counts.entry(domain_of(address).into()).or_default();
-        if list {
-            self.mailboxes += 1;
-            *count += 1;
-        } else {
-            self.mailboxes -= 1;
-            *count -= 1;
-            if *count == 0 {
-                self.counts.remove(domain_of(address));
-            }
+        match (own && changed, list) {
+            (true, true) => self.mailboxes += 1,
+            (true, false) => self.mailboxes -= 1,
+            (false, _) => {}
         }
     }
 

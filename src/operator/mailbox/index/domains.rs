@@ -19,14 +19,18 @@ impl Index {
                 self.apply_system(name, fact)
             }
             Some(old) => {
-                if old.adopt != fact.adopt || old.limits != fact.limits {
+                if old.adopt != fact.adopt || old.limits != fact.limits || old.ldap != fact.ldap {
                     self.rewrite(name);
+                }
+                if old.ldap != fact.ldap {
+                    self.ask_for_services(name);
                 }
                 self.touch_domains_of(name);
                 false
             }
             None => {
                 self.systems.insert(name.clone(), System::new(fact));
+                self.ask_for_services(name);
                 self.touch_domains_of(name);
                 true
             }
@@ -51,8 +55,9 @@ impl Index {
             (&old.domain, &old.system) == (&fact.domain, &fact.system) && old.meta.same_object(&fact.meta)
         });
         if same {
-            self.limit_domain(key, &fact);
-            self.domains.insert(key.clone(), fact);
+            self.limit_messages(key, &fact);
+            let old = self.domains.insert(key.clone(), fact);
+            self.relimit(key, old.as_ref());
             return;
         }
         self.remove_domain(key);

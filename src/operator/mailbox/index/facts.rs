@@ -96,6 +96,8 @@ pub struct SystemFact {
     pub confirmed: Option<Box<str>>,
     /// How much each mailbox may send.
     pub limits: SystemLimits,
+    /// Directory services that know people's passwords.
+    pub ldap: Vec<api::system::Ldap>,
 }
 
 impl From<&api::MailSystem> for SystemFact {
@@ -117,6 +119,7 @@ impl From<&api::MailSystem> for SystemFact {
             retention: days(&object.spec.store.retired_retention).unwrap_or(90 * 86_400),
             confirmed: object.annotations().get(CONFIRM_DELETION).map(|word| word.as_str().into()),
             limits: object.spec.limits,
+            ldap: object.spec.authentication.ldap.clone(),
         }
     }
 }
@@ -138,6 +141,8 @@ pub struct DomainFact {
     pub dns_check: bool,
     /// Messages that its mailboxes may send within an hour.
     pub messages_per_hour: Option<u32>,
+    /// What its mailboxes may come to.
+    pub limits: super::Limits,
     /// Its status as the API has it.
     pub published: api::MailDomainStatus,
 }
@@ -153,7 +158,8 @@ impl From<&api::MailDomain> for DomainFact {
             selector: object.spec.dkim.selector.as_str().into(),
             rotate_every: object.spec.dkim.rotate_every.as_deref().and_then(days),
             dns_check: object.spec.dns_check,
-            messages_per_hour: object.spec.limits.and_then(|limits| limits.messages_per_hour),
+            messages_per_hour: object.spec.limits.as_ref().and_then(|limits| limits.messages_per_hour),
+            limits: object.spec.limits.as_ref().map(super::Limits::of).unwrap_or_default(),
             published: object.status.clone().unwrap_or_default(),
         }
     }
@@ -332,6 +338,8 @@ pub struct Mailbox {
     pub apps: std::collections::BTreeMap<Arc<str>, super::login::Password>,
     /// Whether it may send.
     pub sending: super::Sending,
+    /// Its place within the limits of its domain.
+    pub seat: super::Seat,
 }
 
 /// A status in the API, in as few bytes as tell whether another one differs and since when it is what it is.

@@ -15,6 +15,9 @@ mod estate;
 mod facts;
 mod forwarding;
 mod groups;
+mod limits;
+#[cfg(test)]
+mod limits_tests;
 mod login;
 mod members;
 #[cfg(test)]
@@ -27,7 +30,9 @@ mod oracle;
 mod placement;
 mod records;
 mod retirement;
+mod seats;
 mod sending;
+mod services;
 #[cfg(test)]
 mod tests;
 mod unreadable;
@@ -42,13 +47,16 @@ pub use facts::{
 };
 pub use forwarding::{ForwardProblem, Wish};
 pub use groups::{Claimant, Group, GroupFact, GroupProblem, GroupVerdict, MOST};
+pub use limits::{Full, Occupancy};
 pub use login::{Ask, Login, LoginProblem, Password, Print};
 pub use members::{Bound, MemberProblem, Sharing};
 pub use moving::{Former, Hindrance, Moving};
 pub use placement::Obstacle;
 pub use records::{Records, retired_name};
 pub use retirement::Departed;
+pub use seats::{Limits, Seat};
 pub use sending::Sending;
+pub use services::Named;
 pub use verdict::{Problem, Verdict};
 
 use std::{
@@ -71,6 +79,8 @@ pub struct Changes {
     pub asks: Vec<Ask>,
     /// Mailboxes that were served and are not any more, whose mail is to be recorded.
     pub departed: Vec<Departed>,
+    /// Secrets of directory services to look up.
+    pub named: HashSet<Named>,
 }
 
 /// See the module.
@@ -112,6 +122,10 @@ pub struct Index {
     looked_at: i64,
     dirty_addresses: HashSet<Arc<str>>,
     dirty_domains: HashSet<Arc<str>>,
+    /// Who is in each domain of each system, and who waits.
+    seats: HashMap<Arc<SystemName>, HashMap<Arc<str>, seats::Seats>>,
+    /// Domains in which a seat or some quota may have become free, or is wanted.
+    dirty_seats: HashSet<(Arc<SystemName>, Arc<str>)>,
     changes: Changes,
 }
 
@@ -154,7 +168,11 @@ impl Index {
             };
             let content = mended || resumed || content(&old.fact) != content(&fact);
             let settled = old.fact.moving.settled != fact.moving.settled;
+            let quota = old.fact.quota != fact.quota;
             old.fact = fact;
+            if quota {
+                self.contend(key);
+            }
             if settled {
                 self.settle_claim(key);
             }
@@ -169,6 +187,9 @@ impl Index {
             password.login = Login::Unknown;
         }
         let (apps, before, sending) = (std::mem::take(&mut old.apps), old.fact.clone(), old.sending);
+        let seat = old.seat.carried(
+            crate::directory::domain_of(&fact.address) == crate::directory::domain_of(&before.address),
+        );
         // The same object is about to be there again; another one leaves its predecessor's mail behind.
         if same_object {
             self.unlink_mailbox(key);
@@ -178,7 +199,7 @@ impl Index {
         self.insert_mailbox(key, fact);
         if let Some(mailbox) = self.mailboxes.get_mut(key).filter(|_| same_object) {
             mailbox.inherit(&before, password, apps);
-            mailbox.sending = sending;
+            (mailbox.sending, mailbox.seat) = (sending, seat);
         }
     }
 
@@ -222,6 +243,7 @@ impl Index {
     }
 
     fn unlink_mailbox(&mut self, key: &Key) {
+        self.vacate(key);
         let Some(Mailbox { fact, .. }) = self.mailboxes.remove(key) else { return };
         self.note_moving(key, false);
         self.link_members(key, &fact, false);

@@ -48,6 +48,8 @@ pub enum Hindrance {
     Retired(Vec<ObjectName>),
     /// Its domain is not served.
     Domain(Obstacle),
+    /// Its domain has no room for one more.
+    Full(super::Full),
     /// Its domain is served by another system, whose stores do not have the mail.
     OtherSystem(Arc<SystemName>),
 }
@@ -145,15 +147,17 @@ impl Index {
 
     /// Moves the mailboxes that can have the address that they name.
     pub(super) fn settle_moves(&mut self) {
-        let keys: Vec<Key> = self.moving.iter().cloned().collect();
-        let mut moved = false;
-        for key in keys.iter().filter(|key| self.may_move(key)).cloned().collect::<Vec<_>>() {
-            let now = self.now;
-            self.relink(&key, |fact| fact.move_to_wanted(now));
-            moved = true;
-        }
-        if moved {
-            self.settle_addresses();
+        let mut keys: Vec<Key> = self.moving.iter().cloned().collect();
+        keys.sort_by_cached_key(|key| {
+            (self.mailboxes.get(key).map_or(i64::MAX, |it| it.fact.meta.created), key.clone())
+        });
+        let now = self.now;
+        for key in keys {
+            if self.may_move(&key) {
+                self.relink(&key, |fact| fact.move_to_wanted(now));
+                // The next one finds the room that this one left.
+                self.settle_addresses();
+            }
         }
     }
 
@@ -185,7 +189,10 @@ impl Index {
             });
         }
         let others = self.systems.get(name)?.records.of_others(wanted, &mailbox.fact.meta.uid);
-        (!others.is_empty()).then_some(Hindrance::Retired(others))
+        if !others.is_empty() {
+            return Some(Hindrance::Retired(others));
+        }
+        self.no_room_in(mailbox, name, domain_of(wanted)).map(Hindrance::Full)
     }
 
     /// Why the Mailbox, served by `home`, does not get the address that it names.
@@ -201,7 +208,8 @@ impl Index {
 
     /// Changes what a Mailbox claims.
     fn relink(&mut self, key: &Key, change: impl FnOnce(&mut MailboxFact)) {
-        let Some(Mailbox { mut fact, password, apps, sending, held, .. }) = self.mailboxes.get(key).cloned()
+        let Some(Mailbox { mut fact, password, apps, sending, seat, held, .. }) =
+            self.mailboxes.get(key).cloned()
         else {
             return;
         };
@@ -210,7 +218,7 @@ impl Index {
         self.insert_mailbox(key, fact);
         if let Some(mailbox) = self.mailboxes.get_mut(key) {
             (mailbox.password, mailbox.apps, mailbox.held) = (password, apps, held);
-            mailbox.sending = sending;
+            (mailbox.sending, mailbox.seat) = (sending, seat.carried(true));
         }
     }
 

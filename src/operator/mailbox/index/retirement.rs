@@ -73,7 +73,7 @@ impl Index {
         let record = Retired {
             address: fact.address.to_string(),
             store: fact.shard.unwrap_or_default(),
-            quota: fact.quota.unwrap_or(super::compile::DEFAULT_QUOTA),
+            quota: mailbox.quota_in_force(),
             namespace: key.namespace.to_string(),
             name: key.name.to_string(),
             since: 0,

@@ -58,8 +58,8 @@ impl Index {
         true
     }
 
-    /// A MailDomain is about to be `new`: its limit is in the directory of its system.
-    pub(super) fn limit_domain(&mut self, key: &Key, new: &DomainFact) {
+    /// A MailDomain is about to be `new`: this limit is in the directory of its system.
+    pub(super) fn limit_messages(&mut self, key: &Key, new: &DomainFact) {
         let old = self.domains.get(key).and_then(|old| old.messages_per_hour);
         if old != new.messages_per_hour
             && let Some(system) = self.systems.get_mut(&new.system)

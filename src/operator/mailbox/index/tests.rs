@@ -33,6 +33,7 @@ pub(super) fn system(uid: u8, tenants: &[&str]) -> SystemFact {
         retention: 0,
         confirmed: None,
         limits: SystemLimits::default(),
+        ldap: Vec::new(),
     }
 }
 
@@ -44,6 +45,7 @@ pub(super) fn domain(created: i64, domain: &str, system: Arc<SystemName>) -> Dom
         rotate_every: None,
         dns_check: true,
         messages_per_hour: None,
+        limits: Limits::default(),
         selector: "mail".into(),
         published: MailDomainStatus::default(),
     }

@@ -132,6 +132,8 @@ impl Index {
                 rotate_every: None,
                 dns_check: false,
                 messages_per_hour: existing.domain_limits.get(domain).copied(),
+                // Those that are there keep their quotas anyway.
+                limits: super::Limits::default(),
                 published: MailDomainStatus::default(),
             };
             self.insert_domain(&key, fact);

@@ -39,6 +39,10 @@ pub enum Problem {
     NothingToRestore,
     /// The quota cannot be read.
     Quota,
+    /// Its domain has no room for it.
+    DomainFull(super::Full),
+    /// Its domain has no room for so large a quota.
+    QuotaRefused(super::Full),
 }
 
 /// What is to be said of a Mailbox.
@@ -98,6 +102,9 @@ impl Index {
         if let Some(rival) = self.rival(key, &mailbox.fact.address, system) {
             return refused(Problem::AddressConflict(rival));
         }
+        if let Some(full) = self.kept_out(key, mailbox, system) {
+            return refused(Problem::DomainFull(full));
+        }
         let mut problems: Vec<_> = self.hindrance(key, system).map(Problem::Move).into_iter().collect();
         match self.estate(key) {
             Estate::Own | Estate::Heir(_) => {}
@@ -114,6 +121,7 @@ impl Index {
         if mailbox.fact.quota.is_none() {
             problems.push(Problem::Quota);
         }
+        problems.extend(self.kept_small(mailbox, system).map(Problem::QuotaRefused));
         for alias in mailbox.fact.aliases.iter().filter(|alias| **alias != mailbox.fact.address) {
             if self.placement(&key.namespace, domain_of(alias)) != Ok(system) {
                 problems.push(Problem::AliasDomain(alias.clone()));

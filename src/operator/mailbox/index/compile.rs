@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Estate, Index, Key, System, records::entry_in_place};
 use crate::{
     api::{MailboxState, SystemLimits},
-    directory::{Entry, Group, Ldap, MailboxEntry, Refusal, Retired, Shard, shard_of},
+    directory::{Entry, Group, Ldap, MailboxEntry, Refusal, Retired, Shard, domain_of, shard_of},
     names::SystemName,
 };
 
@@ -44,10 +44,12 @@ impl Existing {
         }
     }
 
-    /// By owner: a mailbox may have had another address.
-    fn by_uid(&self) -> HashMap<&str, &MailboxEntry> {
-        let mailboxes = self.entries.keys().filter_map(|address| self.mailbox(address));
-        mailboxes.filter(|entry| !entry.uid.is_empty()).map(|entry| (entry.uid.as_str(), entry)).collect()
+    /// By owner, with the address: a mailbox may have had another.
+    fn by_uid(&self) -> HashMap<&str, (&str, &MailboxEntry)> {
+        let mailboxes =
+            self.entries.keys().filter_map(|address| Some((address.as_str(), self.mailbox(address)?)));
+        let owned = mailboxes.filter(|(_, entry)| !entry.uid.is_empty());
+        owned.map(|(address, entry)| (entry.uid.as_str(), (address, entry))).collect()
     }
 }
 
@@ -116,14 +118,17 @@ impl Index {
             let key = winner.key.clone();
             let mut quota = None;
             if let Some(mailbox) = self.mailboxes.get_mut(&key)
-                && let Some(entry) =
-                    existing.mailbox(&address).or(by_uid.get(&*mailbox.fact.meta.uid).copied())
+                && let Some((listed, entry)) = existing
+                    .mailbox(&address)
+                    .map(|entry| (&*address, entry))
+                    .or(by_uid.get(&*mailbox.fact.meta.uid).copied())
             {
                 mailbox.fact.shard = Some(mailbox.fact.shard.unwrap_or(entry.store));
                 // A predecessor's password opens nothing.
                 let same_owner = entry.uid.is_empty() || *entry.uid == *mailbox.fact.meta.uid;
                 if same_owner {
-                    quota = Some(entry.quota);
+                    // A place in another domain is none in this one.
+                    quota = (domain_of(listed) == domain_of(&address)).then_some(entry.quota);
                     mailbox.remember(entry.credential.as_ref(), &entry.app_passwords);
                     mailbox.sending.remember(entry, mailbox.fact.resume);
                 }

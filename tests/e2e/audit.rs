@@ -1,7 +1,12 @@
 //! The delivery audit: what is delivered or waits is accounted for, what vanishes is not, and comes back exactly once.
 
-use std::{process::Output, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
+    process::Output,
+    time::Duration,
+};
 
+use futures::FutureExt;
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{PersistentVolumeClaim, Pod},
@@ -90,10 +95,11 @@ async fn without_store<T>(world: &World, store: &str, test: impl AsyncFnOnce() -
     })
     .await;
     scale(world, store, 0).await;
-    let result = test().await;
+    // The other tests need the store, whatever becomes of this one.
+    let result = AssertUnwindSafe(test()).catch_unwind().await;
     scale(world, store, 1).await;
     merge(world, json!({"spec": {"paused": null}})).await;
-    result
+    result.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 #[test]
@@ -151,7 +157,7 @@ fn mail_for_a_store_that_is_away_is_in_a_queue_and_accounted_for() {
 
 /// Runs a command in Postfix' container.
 async fn in_postfix(world: &World, pod: &str, command: &[&str]) {
-    let params = AttachParams::default().container("postfix").stdout(false).stderr(false);
+    let params = AttachParams::default().container("postfix").stderr(false);
     let mut process = world.api::<Pod>().exec(pod, command.to_vec(), &params).await.unwrap();
     let status = process.take_status().unwrap().await.unwrap();
     assert_eq!(status.status.as_deref(), Some("Success"), "{status:?}");

@@ -1,11 +1,16 @@
 //! Cyrus as a child of the agent.
 //!
 //! [`Cyrus`] is one run of it: started, awaited, terminated gently, or killed with everything it has started. A kill is
-//! complete when it returns: a change of role rests on that. Nothing here knows what Cyrus serves; that is in its
-//! configuration files.
+//! complete when it returns: a change of role rests on that. [`supervise`] keeps one running. Nothing here knows what
+//! Cyrus serves; that is in its configuration files.
 
-use std::{io, process::ExitStatus, time::Duration};
+use std::{
+    io,
+    process::ExitStatus,
+    time::{Duration, Instant},
+};
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use rustix::{
     io::Errno,
     process::{
@@ -14,8 +19,19 @@ use rustix::{
 };
 use tokio::{
     process::{Child, Command},
+    sync::watch,
     time::{sleep, timeout},
 };
+use tokio_util::sync::CancellationToken;
+
+use super::metrics::Metrics;
+
+/// How long Cyrus may take to end by itself: sessions are told, deliveries are finished.
+pub const GRACE: Duration = Duration::from_secs(20);
+/// First and longest pause before a restart.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+/// After a run of this length the next pause is the first again.
+const GOOD_RUN: Duration = Duration::from_mins(1);
 
 /// The command that runs Cyrus in the foreground, with the services of this `cyrus.conf`. It gets nothing of the agent's
 /// environment.
@@ -111,6 +127,44 @@ fn ended_at_once(status: ExitStatus) -> io::Error {
     io::Error::other(format!("ended at once: {status}"))
 }
 
+/// Keeps Cyrus running until `stop`, then ends it gently. `starts` counts its starts.
+pub async fn supervise(
+    make: impl Fn() -> Command,
+    metrics: Metrics,
+    starts: watch::Sender<u64>,
+    stop: CancellationToken,
+) {
+    let pauses = || {
+        ExponentialBuilder::new()
+            .with_min_delay(PAUSES.0)
+            .with_max_delay(PAUSES.1)
+            .without_max_times()
+            .with_jitter()
+            .build()
+    };
+    let mut pause = pauses();
+    while !stop.is_cancelled() {
+        let started = Instant::now();
+        match Cyrus::start(make()) {
+            Ok(mut cyrus) => {
+                metrics.cyrus_starts.inc();
+                starts.send_modify(|starts| *starts += 1);
+                tokio::select! {
+                    () = stop.cancelled() => return cyrus.terminate(GRACE).await,
+                    status = cyrus.ended() => tracing::error!(?status, "Cyrus ended, will be started again"),
+                }
+                cyrus.kill().await;
+            }
+            Err(error) => tracing::error!(%error, "Cyrus cannot be started, will try again"),
+        }
+        if started.elapsed() > GOOD_RUN {
+            pause = pauses();
+        }
+        let pause = pause.next().unwrap_or(PAUSES.1);
+        stop.run_until_cancelled(sleep(pause)).await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,10 +208,31 @@ mod tests {
         assert_eq!(test_kill_process_group(group), Err(Errno::SRCH));
     }
 
-    #[test]
-    fn a_program_that_is_not_there_is_an_error() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let _inside = runtime.enter();
-        assert!(Cyrus::start(Command::new("/nonexistent/cyrmaster")).is_err());
+    #[tokio::test]
+    async fn what_outlives_the_master_is_killed_before_the_next_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let (orphan, second) = (folder.path().join("orphan"), folder.path().join("second"));
+        let (first, next) = (orphan.display().to_string(), second.display().to_string());
+        let script = format!(
+            "if [ -e {first} ]; then kill -0 $(cat {first}) || touch {next}; exec sleep 600; fi; sleep 600 & echo $! > {first}.new; mv {first}.new {first}"
+        );
+        let (starts, metrics, stop) = (watch::Sender::new(0), Metrics::default(), CancellationToken::new());
+        let task =
+            tokio::spawn(supervise(move || shell(&script), metrics.clone(), starts.clone(), stop.clone()));
+        appears(&second).await;
+        assert_eq!((*starts.borrow(), metrics.cyrus_starts.get()), (2, 2));
+        stop.cancel();
+        task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_not_there_is_tried_again() {
+        let stop = CancellationToken::new();
+        let make = || Command::new("/nonexistent/cyrmaster");
+        let task = tokio::spawn(supervise(make, Metrics::default(), watch::Sender::new(0), stop.clone()));
+        sleep(Duration::from_millis(20)).await;
+        assert!(!task.is_finished());
+        stop.cancel();
+        task.await.unwrap();
     }
 }

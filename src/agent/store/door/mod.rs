@@ -18,6 +18,7 @@ mod dialect;
 mod head;
 mod holds;
 mod locks;
+mod periods;
 mod relay;
 mod session;
 #[cfg(test)]
@@ -39,6 +40,7 @@ use crate::{
     wire::{lmtp::ServerCodec, reply::Reply},
 };
 use locks::Locks;
+use periods::Period;
 use session::Session;
 use upstream::Upstream;
 
@@ -58,6 +60,8 @@ pub struct Door {
     metrics: Metrics,
     upstream: Upstream,
     locks: Locks,
+    /// The period in which this store serves, if it does so in periods.
+    period: Option<Period>,
 }
 
 impl Door {
@@ -72,7 +76,16 @@ impl Door {
     ) -> Self {
         let upstream = Upstream::new(cyrus, TRANSACTIONS);
         let locks = Locks::default();
-        Self { hostname: hostname.into(), shard, replica, provisioner, metrics, upstream, locks }
+        Self {
+            hostname: hostname.into(),
+            shard,
+            replica,
+            provisioner,
+            metrics,
+            upstream,
+            locks,
+            period: None,
+        }
     }
 
     /// Serves until `close`, then lets transactions end that have begun.
@@ -85,7 +98,7 @@ impl Door {
             tracker.spawn(async move {
                 let ended = match place {
                     Ok(_place) => door.serve(stream, close).await,
-                    Err(_) => turn_away(stream).await,
+                    Err(_) => turn_away(stream, "too many sessions, try again later").await,
                 };
                 if let Err(error) = ended {
                     tracing::debug!(%error, "a session at the door broke");
@@ -104,9 +117,9 @@ impl Door {
     }
 }
 
-async fn turn_away(stream: TcpStream) -> Result<(), session::Error> {
+async fn turn_away(stream: TcpStream, why: &str) -> Result<(), session::Error> {
     let mut greeting = bytes::BytesMut::new();
-    Reply::new(421, 3, 2, "too many sessions, try again later").write(&mut greeting);
+    Reply::new(421, 3, 2, why).write(&mut greeting);
     stream.writable().await?;
     // The connection is new: its buffer takes a line.
     let _: io::Result<usize> = stream.try_write(&greeting);

@@ -37,7 +37,9 @@ impl Mark {
     /// Whether all of it was sent. An open file keeps its number, so a new one is not taken for it.
     #[must_use]
     pub fn is_passed(&self) -> bool {
-        self.files.iter().all(|file| file.metadata().is_ok_and(|metadata| metadata.nlink() == 0 || metadata.len() == 0))
+        self.files
+            .iter()
+            .all(|file| file.metadata().is_ok_and(|metadata| metadata.nlink() == 0 || metadata.len() == 0))
     }
 }
 

@@ -56,7 +56,8 @@ pub async fn push_leftovers() -> io::Result<()> {
     for file in leftovers() {
         let mut command = tool("sync_client");
         command.args(["-o", "-r", "-f"]).arg(&file);
-        let output = timeout(PUSHED_WITHIN, command.output()).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        let output =
+            timeout(PUSHED_WITHIN, command.output()).await.map_err(|_| io::ErrorKind::TimedOut)??;
         checked("sync_client", &output)?;
         fs::remove_file(&file)?;
     }
@@ -73,11 +74,13 @@ pub async fn compare_all(mut progress: impl FnMut()) -> io::Result<()> {
     let mut child = command.spawn()?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let words = async {
-        let mut words = String::new();
-        if let Some(stderr) = stderr {
-            stderr.take(64 << 10).read_to_string(&mut words).await?;
+        let mut words = Vec::new();
+        if let Some(mut stderr) = stderr {
+            (&mut stderr).take(64 << 10).read_to_end(&mut words).await?;
+            // A tool that nobody listens to would hang.
+            tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await?;
         }
-        Ok::<_, io::Error>(words)
+        Ok::<_, io::Error>(String::from_utf8_lossy(&words).into_owned())
     };
     let lines = async {
         let Some(stdout) = stdout else { return Ok(()) };
@@ -97,7 +100,11 @@ pub async fn compare_all(mut progress: impl FnMut()) -> io::Result<()> {
     for user in words.lines().filter_map(|line| line.strip_prefix("Skipping locked user ")) {
         compare(user.trim()).await?;
     }
-    if status.success() { Ok(()) } else { Err(io::Error::other(format!("sync_client: {status}: {}", words.trim()))) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("sync_client: {status}: {}", words.trim())))
+    }
 }
 
 /// Compares a user's mailboxes with the replica's and sends what differs.

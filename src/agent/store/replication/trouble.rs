@@ -25,11 +25,13 @@ pub fn of(record: &Record) -> Option<Trouble> {
     if text.contains("Mailbox is locked") || text.contains("mailbox is locked") {
         return None;
     }
-    let rolling = record.tag.windows(11).any(|window| window == b"sync_client") || has(&record.tag, b"syncclient");
+    let rolling =
+        record.tag.windows(11).any(|window| window == b"sync_client") || has(&record.tag, b"syncclient");
     if text.contains("SYNCERROR sync_rightnow") {
         return Some(Trouble::Unsent { pid: record.pid.unwrap_or_default() });
     }
-    let stalled = ["bailing out", "SYNCERROR", "update failed", "IOERROR"].iter().any(|word| text.contains(word));
+    let stalled =
+        ["bailing out", "SYNCERROR", "update failed", "IOERROR"].iter().any(|word| text.contains(word));
     (rolling && stalled).then(|| Trouble::Stalled { mailbox: mailbox(&text) })
 }
 
@@ -41,7 +43,9 @@ fn has(text: &[u8], word: &[u8]) -> bool {
 fn mailbox(text: &str) -> Option<String> {
     let end = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '\'' | '"' | '(' | ')' | ',' | ';');
     let mut words = text.split(end).map(|word| word.trim_end_matches([':', '.']));
-    words.find(|word| word.split_once('!').is_some_and(|(_, rest)| rest.starts_with("user."))).map(str::to_owned)
+    words
+        .find(|word| word.split_once('!').is_some_and(|(_, rest)| rest.starts_with("user.")))
+        .map(str::to_owned)
 }
 
 /// What people call the mailbox that Cyrus calls `internal` inside, and as which its tools take it; `None`: it is no
@@ -74,9 +78,11 @@ mod tests {
 
     #[test]
     fn a_process_that_could_not_send_is_named() {
-        let line = "<19>Nov  4 08:05:11 cyrus/lmtp[71]: SYNCERROR sync_rightnow: failed to connect to server: h";
+        let line =
+            "<19>Nov  4 08:05:11 cyrus/lmtp[71]: SYNCERROR sync_rightnow: failed to connect to server: h";
         assert_eq!(said(line), Some(Trouble::Unsent { pid: 71 }));
-        let line = "<19>Nov  4 08:05:11 cyrus/imap[72]: SYNCERROR sync_rightnow: error syncing to: h (Bad protocol)";
+        let line =
+            "<19>Nov  4 08:05:11 cyrus/imap[72]: SYNCERROR sync_rightnow: error syncing to: h (Bad protocol)";
         assert_eq!(said(line), Some(Trouble::Unsent { pid: 72 }));
     }
 
@@ -97,7 +103,10 @@ mod tests {
 
     #[test]
     fn names_inside_are_told_as_people_know_them() {
-        assert_eq!(external("x.vn!user.nguyen^an.Work.2026").as_deref(), Some("user/nguyen.an/Work/2026@x.vn"));
+        assert_eq!(
+            external("x.vn!user.nguyen^an.Work.2026").as_deref(),
+            Some("user/nguyen.an/Work/2026@x.vn")
+        );
         assert_eq!(external("x.vn!user.an").as_deref(), Some("user/an@x.vn"));
         assert_eq!(owner("x.vn!user.nguyen^an.Work").as_deref(), Some("nguyen.an@x.vn"));
         assert_eq!((external("x.vn!shared"), owner("user.an")), (None, None));

@@ -3,7 +3,7 @@
 //! A role is never changed in a running Cyrus: busy processes outlive a reload and go on writing. What Cyrus serves is in
 //! the operator's `cyrus*.conf`; where the replica is, and how it is logged in to, is written here.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{fs, io, sync::Arc};
 
 use tokio::sync::Mutex;
 
@@ -19,12 +19,12 @@ use crate::{
 
 /// What `imapd.conf` includes.
 const ROLE_FILE: &str = "/run/cyrus/role.conf";
+/// Of a Cyrus that sends nothing.
+const SILENT: &str = "sync_log: no\n";
 
 /// What Cyrus does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// It serves, and there is no other store.
-    Alone,
     /// It serves, and sends everything to the replica.
     Primary,
     /// It takes what the primary sends.
@@ -34,7 +34,6 @@ pub enum Mode {
 impl Mode {
     const fn file(self) -> &'static str {
         match self {
-            Self::Alone => "/config/cyrus.conf",
             Self::Primary => "/config/cyrus-replicated.conf",
             Self::Replica => "/config/cyrus-replica.conf",
         }
@@ -115,11 +114,17 @@ impl Daemon {
         }
     }
 
+    /// How many mailboxes it has, as far as is known.
+    #[must_use]
+    pub fn mailboxes(&self) -> u64 {
+        self.metrics.mailboxes.get().try_into().unwrap_or_default()
+    }
+
     fn role_file(&self, mode: Mode) -> String {
-        let Some(peer) = self.shared.peer().filter(|_| mode == Mode::Primary) else {
-            return "sync_log: no\n".to_owned();
-        };
-        channel(peer.host(), &self.password, true)
+        match mode {
+            Mode::Primary => channel(self.shared.peer().host(), &self.password, true),
+            Mode::Replica => SILENT.to_owned(),
+        }
     }
 
     /// Writes the file by which Cyrus's tools reach the other store while Cyrus does not run here.
@@ -127,9 +132,16 @@ impl Daemon {
     /// # Errors
     /// It cannot be written.
     pub fn point_tools_at_peer(&self) -> io::Result<()> {
-        let Some(peer) = self.shared.peer() else { return Ok(()) };
-        fs::write(Path::new(ROLE_FILE), channel(peer.host(), &self.password, false))
+        fs::write(ROLE_FILE, channel(self.shared.peer().host(), &self.password, false))
     }
+}
+
+/// Writes the file for a store without another, before its Cyrus starts.
+///
+/// # Errors
+/// It cannot be written.
+pub fn without_a_replica() -> io::Result<()> {
+    fs::write(ROLE_FILE, SILENT)
 }
 
 /// `rightnow`: processes that serve clients send what they change themselves, before they answer. Only in a primary: a

@@ -1,7 +1,7 @@
 //! Becoming a primary's replica: what stands in the way is cleared, then Cyrus takes what the primary sends.
 //!
 //! 1. On a volume without a role, mail of unknown age is moved aside, so that nothing of it is taken for the shard's.
-//! 2. What a former primary has alone is carried over to the present one ([`back`]).
+//! 2. A former primary that has something alone goes no further ([`back`]).
 //! 3. Cyrus starts as replica, and the primary is told that it may send.
 
 use std::{io, time::Duration};
@@ -18,7 +18,11 @@ use super::{
     daemon::{Daemon, Mode},
     shared::Shared,
 };
-use crate::{agent::store::back, failover::Epoch, names::ports};
+use crate::{
+    agent::store::{back, make_folders},
+    failover::Epoch,
+    names::ports,
+};
 
 /// Between tries.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -65,16 +69,16 @@ async fn prepare(shared: &Shared, daemon: &Daemon, epoch: Epoch) -> io::Result<(
     if disk.seeded {
         if disk.epoch < epoch && back::has_leftovers() {
             shared.words().returning = true;
-            shared.say("what only this store has is being carried over to the primary");
-            back::run(shared).await?;
+            back::run()?;
         }
     } else if shared.volume().holds_mail() {
         let volume = shared.volume().clone();
-        let aside = spawn_blocking(move || volume.set_aside(clock::unix())).await.map_err(io::Error::other)??;
+        let aside =
+            spawn_blocking(move || volume.set_aside(clock::unix())).await.map_err(io::Error::other)??;
         tracing::warn!(folder = %aside.display(), "mail on a volume without a role is moved aside; look at it, then delete it");
         shared.memory().holds_mail = false;
     }
-    crate::agent::store::make_folders()?;
+    make_folders().map_err(io::Error::other)?;
     daemon.start(Mode::Replica).await?;
     timeout(ANSWERS_WITHIN, answers(daemon)).await.map_err(|_| io::ErrorKind::TimedOut)?
 }

@@ -39,7 +39,9 @@ pub async fn run(shared: Shared, services: Services, service: watch::Receiver<Se
                 opened.2 = true;
                 None
             }
-            Err(_) if epoch.is_some() && !opened.2 && clock::now().saturating_sub(opened.1) < STARTING => None,
+            Err(_) if epoch.is_some() && !opened.2 && clock::now().saturating_sub(opened.1) < STARTING => {
+                None
+            }
             Err(words) => Some(words),
         };
         let mut memory = shared.memory();

@@ -9,8 +9,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
-    Service, clock,
+    Service,
     beat::{VoteAnswer, VoteRequest},
+    clock,
     daemon::{Daemon, Mode},
     following::{self, Following},
     lease::{Error as LeaseError, Read},
@@ -19,7 +20,10 @@ use super::{
     volume::Record,
 };
 use crate::{
-    agent::store::replication::{self, Channel, Trouble},
+    agent::store::{
+        cyrus::GRACE,
+        replication::{self, Channel, Trouble},
+    },
     failover::{
         Activity, Asked, Decision, Epoch, Lease, SecondVote, Stop, View, Wait, decide, founds, release,
     },
@@ -36,11 +40,8 @@ const PAUSE: Duration = Duration::from_millis(300);
 const DRAINED_WITHIN: Duration = Duration::from_secs(5);
 /// Longest wait for the other store to take over from one that ends.
 const TAKEN_WITHIN: Duration = Duration::from_secs(8);
-/// How long Cyrus may take to end by itself: sessions are told, deliveries are finished.
-pub const GRACE: Duration = Duration::from_secs(20);
 /// Pause before Cyrus is started again after it ended by itself, doubled each time.
 const CRASHED: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
-
 /// After a run of this length the next pause is the first again.
 const GOOD_RUN: Duration = Duration::from_mins(1);
 /// A replica that has everything writes down this often that it does, in seconds.
@@ -313,7 +314,7 @@ impl Keeper {
 
     async fn ask_for_the_place(&mut self, view: &View) {
         self.follow(view).await;
-        let (Some(peer), now) = (self.shared.peer(), clock::now()) else { return };
+        let (peer, now) = (self.shared.peer(), clock::now());
         if now.saturating_sub(self.asked) > self.shared.timings().silence {
             self.asked = now;
             tracing::warn!("gateways reach this store and not the primary, which is asked to make way");
@@ -363,7 +364,7 @@ impl Keeper {
     async fn vote(&self, by: SecondVote, epoch: Epoch, stale: bool, read: Option<Read>) -> bool {
         match by {
             SecondVote::Peer => {
-                let Some(peer) = self.shared.peer() else { return false };
+                let peer = self.shared.peer();
                 let request = VoteRequest { candidate: self.shared.beat(), epoch: epoch.number(), stale };
                 match peer.ask::<VoteAnswer>("/vote", &request, VOTED_WITHIN).await {
                     Ok(answer) if answer.granted => true,
@@ -476,7 +477,9 @@ fn words(wait: Wait) -> &'static str {
         Wait::NotInSync => {
             "acknowledged changes may be missing here: it serves after spec.store.failover.staleAfter, or when the other disk is declared lost"
         }
-        Wait::TooOld => "more is missing here than the journal still has: declare the other disk lost if it is",
+        Wait::TooOld => {
+            "more is missing here than the journal still has: declare the other disk lost if it is"
+        }
     }
 }
 

@@ -6,9 +6,7 @@
 use std::time::Duration;
 
 use k8s_openapi::{
-    api::coordination::v1::Lease as Object,
-    apimachinery::pkg::apis::meta::v1::MicroTime,
-    jiff::Timestamp,
+    api::coordination::v1::Lease as Object, apimachinery::pkg::apis::meta::v1::MicroTime, jiff::Timestamp,
 };
 use kube::{Api, Client, api::PostParams};
 use tokio::time::timeout;
@@ -97,7 +95,8 @@ impl Leases {
     /// After [`Error::Silent`] and [`Error::Api`] it may have been written all the same: read again.
     pub async fn swap(&self, read: &Read, lease: Lease, pods: &[String; 2]) -> Result<Read, Error> {
         let object = written(read, lease, pods);
-        let swap = self.api.replace(&self.name, &PostParams::default(), &object);
+        let params = PostParams::default();
+        let swap = self.api.replace(&self.name, &params, &object);
         match timeout(PATIENCE, swap).await.map_err(|_| Error::Silent)? {
             Ok(object) => understood(object),
             Err(kube::Error::Api(status)) if status.code == 409 => Err(Error::Changed),

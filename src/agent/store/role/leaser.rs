@@ -27,7 +27,7 @@ pub type Slot = Arc<OnceLock<Leases>>;
 
 /// Beats until it is dropped.
 pub async fn beat(shared: Shared) {
-    let Some(peer) = shared.peer().cloned() else { return std::future::pending().await };
+    let peer = shared.peer().clone();
     let mut ticks = interval(shared.timings().beat);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

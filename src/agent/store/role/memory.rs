@@ -119,7 +119,8 @@ impl Memory {
     /// What this store says of itself.
     #[must_use]
     pub fn standing(&self, now: Duration) -> Standing {
-        let failing = |(since, _): &(Duration, String)| now.saturating_sub(*since).max(Duration::from_millis(1));
+        let failing =
+            |(since, _): &(Duration, String)| now.saturating_sub(*since).max(Duration::from_millis(1));
         Standing {
             pod: self.pod,
             disk: self.record.disk,
@@ -305,7 +306,8 @@ mod tests {
     #[test]
     fn beats_that_were_overtaken_or_of_a_run_that_is_over_say_nothing() {
         let mut memory = replica();
-        for (run, number, news) in [(7, 2, true), (7, 1, false), (7, 2, false), (8, 1, true), (7, 9, false), (8, 2, true)]
+        for (run, number, news) in
+            [(7, 2, true), (7, 1, false), (7, 2, false), (8, 1, true), (7, 9, false), (8, 2, true)]
         {
             assert_eq!(memory.heard(primary_says(true, number, run), at(1), false), news, "{run} {number}");
         }

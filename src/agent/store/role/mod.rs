@@ -8,11 +8,10 @@
 //! ```
 //!
 //! Nothing here decides who serves but `failover`. What it relies on is on the disk before it is said or done ([`volume`]).
-//! A store without another ([`alone`]) needs no Lease.
+//! A store without another needs no Lease, and nothing of this.
 
-mod alone;
 mod beat;
-mod clock;
+pub mod clock;
 mod daemon;
 mod following;
 mod gate;
@@ -38,11 +37,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use beat::{Beat, Told};
+pub use daemon::{Daemon, without_a_replica};
 pub use peer::PeerKey;
 pub use shared::Shared;
 
 use self::{
-    daemon::Daemon,
     keeper::Keeper,
     memory::Memory,
     peer::PeerClient,
@@ -51,7 +51,10 @@ use self::{
     watchdog::Watchdog,
 };
 use super::{metrics::Metrics, probe::Services, replication::Trouble};
-use crate::failover::{Epoch, Periods, Pod, Timings, TimingsError};
+use crate::failover::{Epoch, Periods, Timings, TimingsError};
+
+/// Where the volume is mounted.
+pub const DATA: &str = "/data";
 
 /// What the parts of the agent that serve may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +90,11 @@ pub enum Error {
     /// The pod is none of a shard's two.
     #[error("a shard's pods are called -0 and -1, and this one {0}")]
     Pod(String),
+    /// The shard had two stores, and this one was the replica.
+    #[error(
+        "this volume was a replica's, and may lack mail that the other has: set spec.store.replicas to 2 again, and switch over first"
+    )]
+    Replica,
     /// The watchdog cannot be started: nothing would fence a store whose agent hangs.
     #[error("the watchdog cannot be started: {0}")]
     Watchdog(io::Error),
@@ -105,8 +113,8 @@ pub struct Settings<'a> {
     pub lease: (String, String),
     /// The volume.
     pub data: &'a Path,
-    /// Host name of a pod of the shard, with `{pod}` in place of its ordinal; `None`: there is no other store.
-    pub peers: Option<&'a str>,
+    /// Host name of a pod of the shard, with `{pod}` in place of its ordinal.
+    pub peers: &'a str,
     /// The stores' key, also the password by which they log in to each other's Cyrus.
     pub key: &'a str,
     /// When a store that may lack changes takes over.
@@ -136,14 +144,9 @@ impl Role {
         memory.holds_mail = !record.disk.seeded && volume.holds_mail();
         let key = PeerKey::new(settings.key);
         let base = settings.pod.rsplit_once('-').map_or(settings.pod, |(base, _)| base);
-        let peer = settings.peers.map(|pattern| {
-            let host = pattern.replace("{pod}", &pod.other().ordinal().to_string());
-            PeerClient::new(host, key.clone())
-        });
-        let watchdog = match &peer {
-            Some(_) => Watchdog::start().map_err(Error::Watchdog)?,
-            None => Watchdog::default(),
-        };
+        let host = settings.peers.replace("{pod}", &pod.other().ordinal().to_string());
+        let peer = PeerClient::new(host, key.clone());
+        let watchdog = Watchdog::start().map_err(Error::Watchdog)?;
         let mut run = [0; 8];
         rand::fill(&mut run).map_err(|_| Error::Random)?;
         let shared = Shared::new(Parts {
@@ -157,7 +160,13 @@ impl Role {
             watchdog,
         });
         let daemon = Daemon::new(shared.clone(), settings.key, metrics);
-        Ok(Self { shared, daemon, key, lease: settings.lease.clone(), service: watch::Sender::new(Service::Closed) })
+        Ok(Self {
+            shared,
+            daemon,
+            key,
+            lease: settings.lease.clone(),
+            service: watch::Sender::new(Service::Closed),
+        })
     }
 
     /// What the parts of the agent share of it.
@@ -184,25 +193,44 @@ impl Role {
         let Self { shared, daemon, key, lease, service } = self;
         let slot = leaser::Slot::default();
         let mut parts = JoinSet::new();
-        let routes = server::routes(shared.clone(), key.clone())
-            .merge(super::back::routes(shared.clone(), key, service.subscribe()));
+        let routes = server::routes(shared.clone(), key);
         parts.spawn(async move {
             if let Err(error) = axum::serve(listener, routes).await {
                 tracing::error!(%error, "nobody can ask for the role any more");
             }
         });
         parts.spawn(gate::run(shared.clone(), services, service.subscribe()));
-        if shared.peer().is_none() {
-            return alone::run(shared, daemon, service, drained, (client, lease), shutdown).await;
-        }
         parts.spawn(leaser::beat(shared.clone()));
         parts.spawn(leaser::renew(shared.clone(), client, lease, slot.clone()));
         Keeper::new(shared, daemon, slot, service, drained, trouble).run(shutdown).await;
     }
 }
 
-/// Which of a shard's pods has this name.
-#[must_use]
-pub fn pod_of(name: &str) -> Option<Pod> {
-    lease::pod_named(name)
+/// Whether a store that has no other may serve from the volume at `data`.
+///
+/// # Errors
+/// It may not: the volume is not this shard's, or was a replica's, and nobody could tell what it lacks.
+pub fn may_serve_alone(data: &Path, shard: &str) -> Result<(), Error> {
+    let (_, record) = Volume::open(data, shard)?;
+    if record.disk.seeded && !record.disk.primary { Err(Error::Replica) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failover::{Disk, Epoch};
+
+    #[test]
+    fn only_a_replicas_volume_does_not_serve_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let shard = "n/s/0";
+        assert!(may_serve_alone(folder.path(), shard).is_ok(), "one that never had a role");
+        let (volume, record) = Volume::open(folder.path(), shard).unwrap();
+        let epoch = Epoch::from_number(4).unwrap();
+        volume.write(&volume::Record { disk: Disk::EMPTY.founded(epoch), ..record }).unwrap();
+        assert!(may_serve_alone(folder.path(), shard).is_ok());
+        volume.write(&volume::Record { disk: record.disk.followed(epoch), ..record }).unwrap();
+        assert!(matches!(may_serve_alone(folder.path(), shard), Err(Error::Replica)));
+        assert!(may_serve_alone(folder.path(), "n/s/1").is_err());
+    }
 }

@@ -6,7 +6,6 @@
 //!  POST /vote      the other    a request for this store's vote
 //!  POST /told      the other    "you have everything of my epoch"
 //!  POST /ask       the other    "make way for me"
-//!  POST /return/…  the other    see `back`
 //! ```
 
 use std::{io, time::Duration};
@@ -14,12 +13,12 @@ use std::{io, time::Duration};
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{Query, State},
+    extract::{RawQuery, State},
     http::HeaderMap,
     response::Response,
     routing::{get, post},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     beat::{Beat, Told, VoteAnswer, VoteRequest},
@@ -39,7 +38,7 @@ struct Context {
     key: PeerKey,
 }
 
-/// All routes but those of `back`.
+/// All routes.
 pub fn routes(shared: Shared, key: PeerKey) -> Router {
     Router::new()
         .route("/role", get(role))
@@ -50,18 +49,18 @@ pub fn routes(shared: Shared, key: PeerKey) -> Router {
         .with_state(Context { shared, key })
 }
 
-#[derive(Deserialize)]
-struct Other {
-    /// Milliseconds since the other store answered the gateway.
-    other: Option<u64>,
+/// How long ago the other store answered the gateway, as that says in `other=<milliseconds>`.
+fn other(query: &str) -> Option<Duration> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| *key == "other")?.1.parse().ok().map(Duration::from_millis)
 }
 
-async fn role(State(context): State<Context>, Query(query): Query<Other>) -> Json<Report> {
+async fn role(State(context): State<Context>, RawQuery(query): RawQuery) -> Json<Report> {
     let now = clock::now();
     let mut memory = context.shared.memory();
     memory.probed = Some(now);
-    if let Some(other) = query.other {
-        memory.peer.probed = Some((Duration::from_millis(other), now));
+    if let Some(ago) = query.as_deref().and_then(other) {
+        memory.peer.probed = Some((ago, now));
     }
     drop(memory);
     Json(context.shared.report())
@@ -162,4 +161,16 @@ async fn ask(State(context): State<Context>, headers: HeaderMap, body: Bytes) ->
         Some(())
     };
     signed((&context, "/ask"), (&headers, &body), answer).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_says_how_long_ago_the_other_store_answered() {
+        assert_eq!(other("other=1500"), Some(Duration::from_millis(1500)));
+        assert_eq!(other("a=b&other=0"), Some(Duration::ZERO));
+        assert_eq!((other(""), other("other=-1"), other("other")), (None, None, None));
+    }
 }

@@ -48,7 +48,7 @@ struct Inner {
     wake: Notify,
     run: u64,
     numbers: AtomicU64,
-    peer: Option<PeerClient>,
+    peer: PeerClient,
     watchdog: Watchdog,
 }
 
@@ -77,8 +77,8 @@ pub struct Parts {
     pub volume: Volume,
     /// A random number for this run of the agent.
     pub run: u64,
-    /// The other store, if there is one.
-    pub peer: Option<PeerClient>,
+    /// The other store.
+    pub peer: PeerClient,
     /// Kills Cyrus if the agent cannot.
     pub watchdog: Watchdog,
 }
@@ -129,8 +129,8 @@ impl Shared {
 
     /// The other store.
     #[must_use]
-    pub fn peer(&self) -> Option<&PeerClient> {
-        self.0.peer.as_ref()
+    pub fn peer(&self) -> &PeerClient {
+        &self.0.peer
     }
 
     /// The volume.
@@ -237,8 +237,10 @@ impl Turn {
             let written = volume.write(&record);
             (written, guard)
         });
-        let (written, _guard) =
-            timeout(WRITTEN_WITHIN, writing).await.map_err(|_| io::ErrorKind::TimedOut)?.map_err(io::Error::other)?;
+        let (written, _guard) = timeout(WRITTEN_WITHIN, writing)
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)?
+            .map_err(io::Error::other)?;
         written?;
         shared.memory().record = record;
         Ok(())

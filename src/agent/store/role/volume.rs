@@ -47,7 +47,9 @@ pub enum OpenError {
         error: io::Error,
     },
     /// It belongs to another shard or system.
-    #[error("this volume holds the mail of {found}, and this pod serves {wanted}: give the pod its own volume back")]
+    #[error(
+        "this volume holds the mail of {found}, and this pod serves {wanted}: give the pod its own volume back"
+    )]
     Foreign {
         /// Whose it is.
         found: String,

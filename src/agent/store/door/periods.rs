@@ -59,7 +59,7 @@ impl Door {
         loop {
             let stream = tokio::select! {
                 biased;
-                changed = changes.changed() => match changed {
+                news = changes.changed() => match news {
                     Ok(()) => None,
                     Err(_) => return,
                 },

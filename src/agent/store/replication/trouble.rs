@@ -55,16 +55,8 @@ pub fn external(internal: &str) -> Option<String> {
     let (domain, rest) = internal.split_once('!')?;
     let mut parts = rest.strip_prefix("user.")?.split('.').map(|part| part.replace('^', "."));
     let user = parts.next()?;
-    let folders: String = parts.map(|part| format!("/{part}")).collect();
-    Some(format!("user/{user}{folders}@{domain}"))
-}
-
-/// The login of the user whom the mailbox that Cyrus calls `internal` belongs to.
-#[must_use]
-pub fn owner(internal: &str) -> Option<String> {
-    let (domain, rest) = internal.split_once('!')?;
-    let user = rest.strip_prefix("user.")?.split('.').next()?.replace('^', ".");
-    Some(format!("{user}@{domain}"))
+    let path = std::iter::once(user).chain(parts).collect::<Vec<_>>().join("/");
+    Some(format!("user/{path}@{domain}"))
 }
 
 #[cfg(test)]
@@ -108,7 +100,6 @@ mod tests {
             Some("user/nguyen.an/Work/2026@x.vn")
         );
         assert_eq!(external("x.vn!user.an").as_deref(), Some("user/an@x.vn"));
-        assert_eq!(owner("x.vn!user.nguyen^an.Work").as_deref(), Some("nguyen.an@x.vn"));
-        assert_eq!((external("x.vn!shared"), owner("user.an")), (None, None));
+        assert_eq!((external("x.vn!shared"), external("user.an")), (None, None));
     }
 }

@@ -44,14 +44,18 @@ pub async fn run(shared: Shared, services: Services, service: watch::Receiver<Se
             }
             Err(words) => Some(words),
         };
-        let mut memory = shared.memory();
-        memory.gate = trouble.map(|words| {
-            let since = memory.gate.as_ref().map_or_else(clock::now, |(since, _)| *since);
-            (since, words)
-        });
-        drop(memory);
-        shared.wake();
+        note(&shared, trouble);
     }
+}
+
+fn note(shared: &Shared, trouble: Option<String>) {
+    let mut memory = shared.memory();
+    memory.gate = trouble.map(|words| {
+        let since = memory.gate.as_ref().map_or_else(clock::now, |(since, _)| *since);
+        (since, words)
+    });
+    drop(memory);
+    shared.wake();
 }
 
 async fn look(

@@ -108,9 +108,10 @@ impl Keeper {
         let view = self.shared.view();
         let decision = decide(&view, self.shared.timings());
         let lacking = matches!(decision, Decision::Wait(Wait::NotInSync));
-        let mut memory = self.shared.memory();
-        memory.lacking = if lacking { memory.lacking.or(Some(clock::now())) } else { None };
-        drop(memory);
+        {
+            let mut memory = self.shared.memory();
+            memory.lacking = if lacking { memory.lacking.or(Some(clock::now())) } else { None };
+        }
         match decision {
             Decision::Serve { in_sync, .. } => self.go_on(in_sync).await,
             Decision::Stop(why) => self.stop(why).await,
@@ -227,12 +228,13 @@ impl Keeper {
                 false
             }
         };
-        let mut memory = self.shared.memory();
-        memory.yielded = done.then_some(epoch);
-        if asked != Some(Asked::ByOrder) {
-            memory.handed_over = Some(clock::now());
+        {
+            let mut memory = self.shared.memory();
+            memory.yielded = done.then_some(epoch);
+            if asked != Some(Asked::ByOrder) {
+                memory.handed_over = Some(clock::now());
+            }
         }
-        drop(memory);
         self.shared.say("it handed over");
         self.release().await;
         done

@@ -91,9 +91,8 @@ async fn touch(shared: &Shared, leases: &Leases, due: bool) -> Result<Touch, Err
         shared.memory().saw_lease(read, clock::now());
         return Ok(Touch::Read);
     };
-    let wanted = match decide(&shared.view(), shared.timings()) {
-        Decision::Serve { lease: Some(lease), .. } => lease,
-        _ => return Ok(Touch::Read),
+    let Decision::Serve { lease: Some(wanted), .. } = decide(&shared.view(), shared.timings()) else {
+        return Ok(Touch::Read);
     };
     if !due && wanted == read.lease {
         // Orders that people write to it come with a read.

@@ -19,6 +19,7 @@ const FORMER_RUNS: usize = 32;
 
 /// See the module. Times are of `CLOCK_BOOTTIME`.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is known or not, whatever the others are")]
 pub struct Memory {
     /// Which pod.
     pub pod: Pod,

@@ -131,6 +131,18 @@ pub struct StoreSettings {
     /// The store shard that this pod serves.
     #[arg(long, env = "SHARD")]
     pub shard: u32,
+    /// How many store pods the shard has.
+    #[arg(long, env = "STORE_REPLICAS", default_value = "1")]
+    pub replicas: u32,
+    /// Host name of a store pod of this shard, with `{pod}` in place of its number.
+    #[arg(long, env = "STORE_PEER_PATTERN")]
+    pub peer_pattern: Option<String>,
+    /// After how many seconds alone a replica that is not in sync takes over; never if absent.
+    #[arg(long, env = "STALE_AFTER_SECONDS")]
+    pub stale_after: Option<u64>,
+    /// File with the key that the stores of a system have.
+    #[arg(long, default_value = "/etc/gateway-login/peer-key")]
+    pub peer_key_file: PathBuf,
     /// Folder that outlives the pod, for the agent's own files.
     #[arg(long, default_value = "/data/agent")]
     pub data_dir: PathBuf,

@@ -33,6 +33,9 @@ enum Agent {
     Store(Box<StoreSettings>),
     /// The agent of an anti-spam pod.
     Antispam(Box<AntispamSettings>),
+    /// What a store's agent starts to end Cyrus when it cannot do so itself.
+    #[command(hide = true)]
+    Watchdog,
 }
 
 #[derive(thiserror::Error, Debug)]
@@ -72,6 +75,8 @@ async fn run(agent: Agent) -> Result<(), Error> {
             store::run(*settings, replica, shutdown).await?;
         }
         Agent::Antispam(settings) => antispam::run(*settings, in_cluster(), shutdown).await?,
+        // It outlives signals to the agent, for it ends with it.
+        Agent::Watchdog => tokio::task::block_in_place(store::watch_over_cyrus)?,
     }
     Ok(())
 }

@@ -68,6 +68,12 @@ impl Disk {
         Self { epoch, primary: true, alone: true, ..self.promised(epoch) }
     }
 
+    /// The first epoch of a shard: nobody ever served it, so that an empty volume holds all of its mail.
+    #[must_use]
+    pub fn founded(self, epoch: Epoch) -> Self {
+        Self { seeded: true, ..self.taken(epoch) }
+    }
+
     /// After everything of the primary of `epoch` has arrived, and everything that only this disk had is there.
     #[must_use]
     pub fn followed(self, epoch: Epoch) -> Self {

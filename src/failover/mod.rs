@@ -17,11 +17,14 @@
 //! On [`Decision::Stop`] and [`Decision::HandOver`] Cyrus's whole process group is killed, then [`release`] is written. A
 //! watchdog process kills it when `contact` reaches the fencing time, whether or not the agent still runs.
 //!
+//! A shard begins once ([`founds`]): both volumes are new, and the Lease was never taken.
+//!
 //! The same function is enumerated by the tests beside it, and explored by the model under `tests/model`, with messages
 //! lost, pods killed and paused, links cut, disks lost and the API server restored from a backup.
 
 mod disk;
 mod epoch;
+mod found;
 mod pair;
 mod serving;
 mod standby;
@@ -32,6 +35,7 @@ mod view;
 
 pub use disk::Disk;
 pub use epoch::{Epoch, EpochError, Pod};
+pub use found::{Holdings, founds};
 pub use pair::{Ballot, Refusal, best, vote};
 pub use serving::release;
 pub use timings::{Periods, Timings, TimingsError};

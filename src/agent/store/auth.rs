@@ -10,9 +10,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use futures::{SinkExt, StreamExt};
 use tokio::{
     net::{UnixListener, UnixStream},
+    sync::watch,
     time::timeout,
 };
 use tokio_util::codec::Framed;
@@ -20,6 +22,7 @@ use tokio_util::codec::Framed;
 use super::{
     password::{ADMIN, AdminPassword},
     provision::{Failure, Need, Provisioner},
+    role::Service,
     sessions::Opened,
 };
 use crate::{
@@ -29,11 +32,34 @@ use crate::{
     },
     api::MailboxState,
     directory::fold,
-    wire::saslauthd::{Codec, Reply, Request},
+    wire::{
+        saslauthd::{Codec, Reply, Request},
+        secret::Secret,
+    },
 };
 
 /// Longest wait for a question: Cyrus writes it in one go.
 const READ_WITHIN: Duration = Duration::from_secs(5);
+
+/// The login by which a primary's Cyrus sends to its replica, as `admins` in `imapd.conf` has it.
+pub const REPLICATOR: &str = "replicator";
+
+/// Lets the other store's Cyrus in, but never while this store serves: what the other sends would be written over what
+/// clients do here.
+#[derive(Clone)]
+pub struct Replicator {
+    /// The key that both stores have.
+    pub key: Secret,
+    /// What this store may serve.
+    pub service: watch::Receiver<Service>,
+}
+
+impl Replicator {
+    fn admits(&self, password: &[u8]) -> bool {
+        let right = verify_slices_are_equal(self.key.expose(), password).is_ok();
+        right && !self.key.expose().is_empty() && *self.service.borrow() == Service::Closed
+    }
+}
 
 /// What an answer rests on. Clones share it.
 #[derive(Clone)]
@@ -48,6 +74,8 @@ pub struct Authority {
     pub provisioner: Provisioner,
     /// What sessions are opened with.
     pub opened: Opened,
+    /// The other store, if there is one.
+    pub replicator: Option<Replicator>,
 }
 
 /// Makes the socket, in place of one that an earlier process left.
@@ -91,6 +119,10 @@ impl Authority {
         if login == ADMIN {
             return Some(yes(self.password.is(request.password.expose())));
         }
+        if login == REPLICATOR {
+            let admits = |it: &Replicator| it.admits(request.password.expose());
+            return Some(yes(self.replicator.as_ref().is_some_and(admits)));
+        }
         let key = self.replica.token_key()?;
         let Some(login) = std::str::from_utf8(&login).ok().and_then(|login| fold(login).ok()) else {
             return Some(Reply::No);
@@ -130,13 +162,14 @@ mod tests {
     use super::*;
     use crate::{
         agent::store::testing::{credential, directory, token_key, with_service},
+        failover::Epoch,
         wire::secret::Secret,
     };
 
     fn authority(replica: Replica) -> Authority {
         let provisioner = Provisioner::that_found(replica.clone(), &["an@x.vn"]);
         let password = AdminPassword::random().unwrap();
-        Authority { replica, shard: 0, password, provisioner, opened: Opened::default() }
+        Authority { replica, shard: 0, password, provisioner, opened: Opened::default(), replicator: None }
     }
 
     async fn ask(authority: &Authority, login: &str, password: &[u8]) -> Option<Reply> {
@@ -189,6 +222,21 @@ mod tests {
         assert_eq!(ask(&authority, ADMIN, &plain[ADMIN.len() + 2..]).await, Some(Reply::Ok));
         assert_eq!(ask(&authority, ADMIN, &token(ADMIN)).await, Some(Reply::No));
         assert_eq!(ask(&authority, ADMIN, b"").await, Some(Reply::No));
+    }
+
+    #[tokio::test]
+    async fn the_other_store_is_let_in_only_while_this_one_serves_nothing() {
+        let mut authority = authority(directory());
+        assert_eq!(ask(&authority, REPLICATOR, b"key").await, Some(Reply::No), "no other store");
+        let (serves, service) = watch::channel(Service::Closed);
+        authority.replicator = Some(Replicator { key: Secret::new(b"key".to_vec()), service });
+        assert_eq!(ask(&authority, REPLICATOR, b"key").await, Some(Reply::Ok));
+        assert_eq!(ask(&authority, REPLICATOR, b"").await, Some(Reply::No));
+        assert_eq!(ask(&authority, REPLICATOR, &token(REPLICATOR)).await, Some(Reply::No));
+        for service in [Service::Open(Epoch::NONE), Service::Draining] {
+            serves.send_replace(service);
+            assert_eq!(ask(&authority, REPLICATOR, b"key").await, Some(Reply::No), "{service:?}");
+        }
     }
 
     #[tokio::test]

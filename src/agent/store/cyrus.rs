@@ -27,17 +27,18 @@ use tokio_util::sync::CancellationToken;
 use super::metrics::Metrics;
 
 /// How long Cyrus may take to end by itself: sessions are told, deliveries are finished.
-const GRACE: Duration = Duration::from_secs(20);
+pub const GRACE: Duration = Duration::from_secs(20);
 /// First and longest pause before a restart.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// After a run of this length the next pause is the first again.
 const GOOD_RUN: Duration = Duration::from_mins(1);
 
-/// The command that runs Cyrus in the foreground. It gets nothing of the agent's environment.
+/// The command that runs Cyrus in the foreground, with the services of this `cyrus.conf`. It gets nothing of the agent's
+/// environment.
 #[must_use]
-pub fn command() -> Command {
+pub fn command(services: &str) -> Command {
     let mut command = Command::new("/usr/sbin/cyrmaster");
-    command.args(["-D", "-p", "/run/cyrus/master.pid"]);
+    command.args(["-D", "-p", "/run/cyrus/master.pid", "-M", services]);
     command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     command
 }
@@ -60,6 +61,23 @@ impl Cyrus {
             Some(group) => Ok(Self { master, group }),
             None => Err(master.try_wait()?.map_or_else(|| io::Error::other("no process id"), ended_at_once)),
         }
+    }
+
+    /// The group of its processes.
+    #[must_use]
+    pub const fn group(&self) -> Pid {
+        self.group
+    }
+
+    /// How the master ended, if it has. What it started may outlive it: call [`Self::kill`] then.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.master.try_wait().ok().flatten()
+    }
+
+    /// Asks the master to read its configuration again: idle processes are replaced.
+    pub fn reload(&self) {
+        // A master that has ended is noticed elsewhere.
+        let _ = kill_process(self.group, Signal::HUP);
     }
 
     /// Waits until the master ends. What it started may outlive it: call [`Self::kill`] then.
@@ -174,6 +192,19 @@ mod tests {
         let group = cyrus.group;
         appears(&ready).await;
         cyrus.terminate(Duration::from_millis(50)).await;
+        assert_eq!(test_kill_process_group(group), Err(Errno::SRCH));
+    }
+
+    #[tokio::test]
+    async fn what_outlives_the_master_is_killed_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let ready = folder.path().join("ready");
+        let mut cyrus = Cyrus::start(shell(&format!("sleep 600 & touch {}", ready.display()))).unwrap();
+        let group = cyrus.group();
+        appears(&ready).await;
+        cyrus.ended().await.unwrap();
+        assert!(cyrus.has_ended().is_some() && test_kill_process_group(group).is_ok());
+        cyrus.kill().await;
         assert_eq!(test_kill_process_group(group), Err(Errno::SRCH));
     }
 

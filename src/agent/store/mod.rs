@@ -7,16 +7,24 @@
 //!                                      spool ─▶ usage ─▶ /usage
 //! ```
 //!
+//! A shard has one store ([`alone`]), or two of which one serves ([`pair`], [`role`]) and sends what it changes to the other
+//! ([`replication`]).
+//!
 //! It runs without privileges and needs no API server once the directory is on its disk. Mail is deleted only
 //! when the directory says to purge it.
 
+mod alone;
 mod auth;
+mod back;
 mod cyrus;
 mod door;
 mod metrics;
+mod pair;
 mod password;
 mod probe;
 mod provision;
+mod replication;
+mod role;
 mod sessions;
 mod syslog;
 #[cfg(test)]
@@ -26,17 +34,17 @@ pub mod usage;
 use std::{fs, io, net::SocketAddr, path::Path};
 
 use axum::{Json, Router, routing::get};
+use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, UnixDatagram, UnixListener},
-    sync::{mpsc, watch},
-    task::JoinSet,
+    sync::mpsc,
 };
 use tokio_util::sync::CancellationToken;
 
+pub use self::role::watchdog::run as watch_over_cyrus;
 use self::{
-    auth::Authority,
-    door::Door,
+    auth::{Authority, Replicator},
     metrics::Metrics,
     password::AdminPassword,
     probe::{CYRUS, DIRECTORY, Services},
@@ -45,11 +53,7 @@ use self::{
     usage::Usage,
 };
 use super::{directory::Replica, settings::StoreSettings};
-use crate::{
-    http::{self, Readiness},
-    metrics::registry,
-    names::ports,
-};
+use crate::{http::Readiness, metrics::registry, names::ports};
 
 /// Folders that Cyrus expects to find, as `imapd.conf` names them.
 const FOLDERS: [&str; 8] = [
@@ -78,6 +82,12 @@ pub enum Error {
     /// The system has no randomness.
     #[error("cannot make the administrator's password")]
     Password,
+    /// The key of the stores cannot be read.
+    #[error("{0}: {1}")]
+    Key(String, io::Error),
+    /// It cannot be primary or replica.
+    #[error(transparent)]
+    Role(#[from] role::Error),
     /// A part of the agent that must not end has ended.
     #[error("a part of the agent ended: {0}")]
     Ended(String),
@@ -93,61 +103,88 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let sockets = Sockets::make(&settings).await?;
-    let metrics = Metrics::default();
-    let password = AdminPassword::random().map_err(|_| Error::Password)?;
-    let services = Services { lmtp: loopback(ports::CYRUS_LMTP), imap: loopback(ports::CYRUS_IMAP) };
-    let access = Access { address: services.imap, password: password.clone() };
-    let (shut_out, to_end) = mpsc::unbounded_channel();
-    let provisioner = Provisioner::new(replica.clone(), settings.shard, access, metrics.clone(), shut_out);
-    let opened = Opened::default();
-    let authority = Authority {
-        replica: replica.clone(),
-        shard: settings.shard,
-        password,
-        provisioner: provisioner.clone(),
-        opened: opened.clone(),
-    };
-    let readiness = Readiness::starting(&[CYRUS, DIRECTORY]);
-    let mut all = registry();
-    metrics.register(&mut all);
-    replica.register(&mut all);
-    let (host, lmtp) = (&settings.common.mail_hostname, (settings.shard, services.lmtp));
-    let door = Door::new(host, lmtp, replica.clone(), provisioner.clone(), metrics.clone())
-        .of_pod(&settings.common.pod_name);
-    let about = (replica.clone(), provisioner.clone());
-    let usage = Usage::default();
-    let status = Router::new().route("/status", get(async move || status(&about.0, &about.1)));
-    let status = status.merge(door.routes()).merge(usage.routes());
-    let starts = watch::Sender::new(0);
+    let parts = Parts::new(&settings, replica)?;
+    match settings.peer_pattern.as_deref().filter(|_| settings.replicas > 1) {
+        Some(peers) => pair::run(&settings, peers, sockets, parts, shutdown).await,
+        None => alone::run(&settings, sockets, parts, shutdown).await,
+    }
+}
 
-    let mut parts = JoinSet::new();
-    parts.spawn(named("log", syslog::run(sockets.log, metrics.clone())));
-    parts.spawn(named("saslauthd", forever(auth::run(sockets.auth, authority))));
-    parts.spawn(named(
-        "http",
-        http::serve(sockets.http, readiness.clone(), all, status, CancellationToken::new()),
-    ));
-    parts.spawn(named("probe", forever(probe::run(services, replica.clone(), readiness))));
-    parts.spawn(named(
-        "sessions",
-        forever(sessions::run(replica.clone(), settings.shard, opened, metrics.clone(), to_end)),
-    ));
-    parts.spawn(named("usage", forever(usage.run(Path::new(SPOOL), provisioner.clone()))));
-    parts.spawn(named("provision", forever(provisioner.clone().run(starts.subscribe()))));
+/// What every store's agent is made of.
+struct Parts {
+    replica: Replica,
+    metrics: Metrics,
+    services: Services,
+    password: AdminPassword,
+    provisioner: Provisioner,
+    opened: Opened,
+    to_end: mpsc::UnboundedReceiver<String>,
+    readiness: Readiness,
+    usage: Usage,
+    shard: u32,
+}
 
-    let stop_cyrus = CancellationToken::new();
-    let cyrus = tokio::spawn(cyrus::supervise(cyrus::command, metrics.clone(), starts, stop_cyrus.clone()));
-    let door = tokio::spawn(door.run(sockets.door, shutdown.clone()));
+impl Parts {
+    fn new(settings: &StoreSettings, replica: Replica) -> Result<Self, Error> {
+        let metrics = Metrics::default();
+        let password = AdminPassword::random().map_err(|_| Error::Password)?;
+        let services = Services { lmtp: loopback(ports::CYRUS_LMTP), imap: loopback(ports::CYRUS_IMAP) };
+        let access = Access { address: services.imap, password: password.clone() };
+        let (shut_out, to_end) = mpsc::unbounded_channel();
+        let provisioner =
+            Provisioner::new(replica.clone(), settings.shard, access, metrics.clone(), shut_out);
+        Ok(Self {
+            replica,
+            metrics,
+            services,
+            password,
+            provisioner,
+            opened: Opened::default(),
+            to_end,
+            readiness: Readiness::starting(&[CYRUS, DIRECTORY]),
+            usage: Usage::default(),
+            shard: settings.shard,
+        })
+    }
 
-    let ended = tokio::select! {
-        () = shutdown.cancelled() => Ok(()),
-        Some(part) = parts.join_next() => Err(Error::Ended(format!("{part:?}"))),
-    };
-    shutdown.cancel();
-    let _ = door.await;
-    stop_cyrus.cancel();
-    let _ = cyrus.await;
-    ended
+    fn authority(&self, replicator: Option<Replicator>) -> Authority {
+        Authority {
+            replica: self.replica.clone(),
+            shard: self.shard,
+            password: self.password.clone(),
+            provisioner: self.provisioner.clone(),
+            opened: self.opened.clone(),
+            replicator,
+        }
+    }
+
+    fn registry(&self) -> Registry {
+        let mut all = registry();
+        self.metrics.register(&mut all);
+        self.replica.register(&mut all);
+        all
+    }
+
+    /// `/status`: what this agent holds of the directory, what Cyrus has of it, and what `more` adds.
+    fn status(
+        &self,
+        more: impl Fn() -> Option<(&'static str, Value)> + Clone + Send + Sync + 'static,
+    ) -> Router {
+        let (replica, provisioner) = (self.replica.clone(), self.provisioner.clone());
+        let status = move || {
+            let mut status = json!({ "directory": replica.issued(), "store": provisioner.status() });
+            if let Some((name, value)) = more() {
+                status[name] = value;
+            }
+            Json(status)
+        };
+        Router::new().route("/status", get(async move || status()))
+    }
+}
+
+/// Makes the folders that Cyrus expects to find.
+fn make_folders() -> Result<(), Error> {
+    FOLDERS.iter().try_for_each(|folder| made(folder, fs::create_dir_all(folder)))
 }
 
 /// All that is listened on: made first, so that a pod which cannot serve says so at once.
@@ -160,7 +197,8 @@ struct Sockets {
 
 impl Sockets {
     async fn make(settings: &StoreSettings) -> Result<Self, Error> {
-        for folder in FOLDERS.iter().map(Path::new).chain([LOG_SOCKET, AUTH_SOCKET].map(parent)) {
+        make_folders()?;
+        for folder in [LOG_SOCKET, AUTH_SOCKET].map(parent) {
             made(folder.display(), fs::create_dir_all(folder))?;
         }
         let (http, door) = (settings.common.http_address, SocketAddr::from(([0, 0, 0, 0], ports::DOOR)));
@@ -195,9 +233,4 @@ async fn named(
 async fn forever(work: impl Future<Output = ()>) -> io::Result<()> {
     work.await;
     Ok(())
-}
-
-/// What this agent holds of the directory, and what Cyrus has of it.
-fn status(replica: &Replica, provisioner: &Provisioner) -> Json<Value> {
-    Json(json!({ "directory": replica.issued(), "store": provisioner.status() }))
 }

@@ -50,7 +50,11 @@ pub async fn run(services: Services, replica: Replica, readiness: Readiness) {
 }
 
 impl Services {
-    async fn answer(self) -> io::Result<()> {
+    /// Asks Cyrus over both protocols.
+    ///
+    /// # Errors
+    /// It does not answer, or not rightly.
+    pub async fn answer(self) -> io::Result<()> {
         let mut lmtp = connect(self.lmtp).await?;
         expect(&mut lmtp, "220 ").await?;
         say(&mut lmtp, "LHLO localhost\r\n").await?;

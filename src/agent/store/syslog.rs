@@ -6,9 +6,12 @@
 use std::{fs, io, path::Path};
 
 use bytes::{Bytes, BytesMut};
-use tokio::net::UnixDatagram;
+use tokio::{net::UnixDatagram, sync::mpsc};
 
-use super::metrics::{LogLine, Metrics};
+use super::{
+    metrics::{LogLine, Metrics},
+    replication::{self, Trouble},
+};
 use crate::wire::syslog::{Record, Severity};
 
 /// Longest datagram that is read; what is longer is cut.
@@ -25,11 +28,15 @@ pub fn bind(path: &Path) -> io::Result<UnixDatagram> {
     }
 }
 
-/// Prints what arrives, until it is dropped.
+/// Prints what arrives, until it is dropped. What it says of the channel to a replica goes to `channel`, if there is one.
 ///
 /// # Errors
 /// The socket failed.
-pub async fn run(socket: UnixDatagram, metrics: Metrics) -> io::Result<()> {
+pub async fn run(
+    socket: UnixDatagram,
+    metrics: Metrics,
+    channel: Option<mpsc::UnboundedSender<Trouble>>,
+) -> io::Result<()> {
     let mut buffer = BytesMut::with_capacity(LONGEST);
     loop {
         buffer.reserve(LONGEST);
@@ -37,6 +44,10 @@ pub async fn run(socket: UnixDatagram, metrics: Metrics) -> io::Result<()> {
         let record = Record::parse(&buffer.split().freeze());
         if let Some(kind) = trouble(&record.message) {
             metrics.log_lines.get_or_create(&LogLine { kind }).inc();
+        }
+        if let (Some(channel), Some(trouble)) = (&channel, replication::of(&record)) {
+            // Nobody is left to whom it matters when the role has ended.
+            let _ = channel.send(trouble);
         }
         print(&record);
     }
@@ -87,17 +98,25 @@ mod tests {
         let path = folder.path().join("log");
         drop(bind(&path).unwrap());
         let (socket, metrics) = (bind(&path).unwrap(), Metrics::default());
-        let task = tokio::spawn(run(socket, metrics.clone()));
+        let (channel, mut heard) = mpsc::unbounded_channel();
+        let task = tokio::spawn(run(socket, metrics.clone(), Some(channel)));
         let cyrus = UnixDatagram::unbound().unwrap();
-        for text in ["IOERROR: opening x", "all is well", "mailbox: SYNCERROR: no", "\u{fffd}\n"] {
+        for text in [
+            "SYNCERROR sync_rightnow: no",
+            "IOERROR: opening x",
+            "all is well",
+            "mailbox: SYNCERROR: no",
+            "\u{fffd}\n",
+        ] {
             let line = format!("<19>Nov  4 08:05:11 cyrus/imap[7]: {text}");
             cyrus.send_to(line.as_bytes(), &path).await.unwrap();
         }
         let count = |kind| metrics.log_lines.get_or_create(&LogLine { kind }).get();
-        while count("syncerror") == 0 {
+        while count("syncerror") < 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         assert_eq!((count("ioerror"), count("dberror")), (1, 0));
+        assert_eq!(heard.recv().await, Some(Trouble::Unsent { pid: 7 }));
         task.abort();
     }
 }

@@ -1,4 +1,7 @@
-//! Cyrus of a store: `imapd.conf` and `cyrus.conf`, the same for all shards.
+//! Cyrus of a store: `imapd.conf`, the same for all shards and roles, and a `cyrus.conf` for each role: a store without a
+//! replica (`cyrus.conf`), a primary with one (`cyrus-replicated.conf`), a replica, which takes what the primary sends and
+//! serves nobody (`cyrus-replica.conf`). What else depends on the role, such as where the replica is, the agent writes to
+//! `/run/cyrus/role.conf` before it starts Cyrus.
 //!
 //! Precedence: Cyrus reads these two files only, and refuses an option that stands twice, so they are rendered whole.
 //! Passwords are asked of the agent's saslauthd socket; the users' own never come here, but tokens that the gateway
@@ -30,7 +33,18 @@ pub fn render(input: &Cyrus) -> Files {
             ("store_smtp", &ports::STORE_SMTP.to_string()),
         ],
     );
-    files([("imapd.conf", imapd), ("cyrus.conf", include_str!("templates/cyrus/cyrus.conf").to_owned())])
+    files([
+        ("imapd.conf", imapd),
+        ("cyrus.conf", include_str!("templates/cyrus/cyrus.conf").to_owned()),
+        ("cyrus-replicated.conf", replicated()),
+        ("cyrus-replica.conf", include_str!("templates/cyrus/cyrus-replica.conf").to_owned()),
+    ])
+}
+
+/// A primary's: the same, and the rolling channel to the replica.
+fn replicated() -> String {
+    let channel = "DAEMON {\n  syncclient cmd=\"sync_client -r\"\n";
+    include_str!("templates/cyrus/cyrus.conf").replace("DAEMON {\n", channel)
 }
 
 #[cfg(test)]

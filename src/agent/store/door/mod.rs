@@ -19,6 +19,7 @@ mod dialect;
 mod head;
 mod holds;
 mod locks;
+mod periods;
 mod relay;
 mod routes;
 mod session;
@@ -42,6 +43,7 @@ use crate::{
     wire::{lmtp::ServerCodec, reply::Reply},
 };
 use locks::Locks;
+use periods::Period;
 use session::Session;
 use upstream::Upstream;
 
@@ -63,6 +65,8 @@ pub struct Door {
     locks: Locks,
     /// What a delivery is answered with.
     receipt: Receipt,
+    /// The period in which this store serves, if it does so in periods.
+    period: Option<Period>,
 }
 
 impl Door {
@@ -78,7 +82,8 @@ impl Door {
         let upstream = Upstream::new(cyrus, TRANSACTIONS);
         let locks = Locks::default();
         let receipt = Receipt::of(hostname);
-        Self { hostname: hostname.into(), shard, replica, provisioner, metrics, upstream, locks, receipt }
+        let hostname = hostname.into();
+        Self { hostname, shard, replica, provisioner, metrics, upstream, locks, receipt, period: None }
     }
 
     /// The same door, which says in its answers that the message is in `pod`.
@@ -97,7 +102,7 @@ impl Door {
             tracker.spawn(async move {
                 let ended = match place {
                     Ok(_place) => door.serve(stream, close).await,
-                    Err(_) => turn_away(stream).await,
+                    Err(_) => turn_away(stream, "too many sessions, try again later").await,
                 };
                 if let Err(error) = ended {
                     tracing::debug!(%error, "a session at the door broke");
@@ -116,9 +121,9 @@ impl Door {
     }
 }
 
-async fn turn_away(stream: TcpStream) -> Result<(), session::Error> {
+async fn turn_away(stream: TcpStream, why: &str) -> Result<(), session::Error> {
     let mut greeting = bytes::BytesMut::new();
-    Reply::new(421, 3, 2, "too many sessions, try again later").write(&mut greeting);
+    Reply::new(421, 3, 2, why).write(&mut greeting);
     stream.writable().await?;
     // The connection is new: its buffer takes a line.
     let _: io::Result<usize> = stream.try_write(&greeting);

@@ -66,6 +66,7 @@ impl Session {
                 },
                 (None, Err(reply)) => reply.clone(),
             };
+            let reply = self.still(reply);
             self.count(&reply);
             // At once: whoever waits for all of them might give up, and deliver again what is stored.
             self.client.send(reply).await?;
@@ -74,6 +75,12 @@ impl Session {
             transaction.quit().await;
         }
         Ok(())
+    }
+
+    /// What was found in a mailbox counts only while this store is the one that serves it.
+    fn still(&self, reply: Reply) -> Reply {
+        let over = self.door.period.as_ref().is_some_and(|period| !period.lasts());
+        if over { Reply::new(451, 3, 0, "another store serves this mailbox now") } else { reply }
     }
 
     /// Looks for the message in the mailboxes, unless it comes for the first time.

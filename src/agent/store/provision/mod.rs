@@ -46,7 +46,7 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 
-use super::metrics::Metrics;
+use super::{metrics::Metrics, role::Service};
 use crate::{
     agent::directory::Replica,
     directory::{Keeping, Refusal},
@@ -245,6 +245,28 @@ impl Provisioner {
                 }
             }
         }
+    }
+
+    /// Works in each period in which this store serves, until it is dropped; each begins with nothing known of what Cyrus
+    /// has, for meanwhile another store changed it.
+    pub async fn run_while_open(self, mut service: watch::Receiver<Service>) {
+        loop {
+            // Whoever is asked between two periods knows nothing, either.
+            self.reset();
+            let Ok(open) = service.wait_for(|it| it.epoch().is_some()).await.map(|it| *it) else { return };
+            self.reset();
+            let over = async { drop(service.wait_for(|it| *it != open && *it != Service::Draining).await) };
+            tokio::select! {
+                () = over => {}
+                () = self.clone().run(watch::Sender::new(1).subscribe()) => {}
+            }
+        }
+    }
+
+    /// Forgets what Cyrus has, and whoever waits for it.
+    fn reset(&self) {
+        self.0.surveyed.send_replace(false);
+        *self.0.state() = State::default();
     }
 
     async fn survey(&self) {

@@ -1,0 +1,72 @@
+//! A store without another: it serves as long as it runs.
+
+use std::path::Path;
+
+use tokio::{sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Error, Parts, SPOOL, Sockets, auth, cyrus,
+    door::Door,
+    forever, made, named, probe,
+    role::{self, DATA},
+    sessions, syslog,
+};
+use crate::{agent::settings::StoreSettings, http};
+
+/// The services of a store that has no replica.
+const CYRUS_CONF: &str = "/config/cyrus.conf";
+
+/// Runs it until `shutdown`.
+pub(super) async fn run(
+    settings: &StoreSettings,
+    sockets: Sockets,
+    all: Parts,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    role::may_serve_alone(Path::new(DATA), &shard_name(settings))?;
+    made("role.conf", role::without_a_replica())?;
+    let (status, registry, authority) = (all.status(|| None), all.registry(), all.authority(None));
+    let Parts { replica, metrics, services, provisioner, opened, to_end, readiness, usage, shard, .. } = all;
+    let host = &settings.common.mail_hostname;
+    let door = Door::new(host, (shard, services.lmtp), replica.clone(), provisioner.clone(), metrics.clone())
+        .of_pod(&settings.common.pod_name);
+    let status = status.merge(door.routes()).merge(usage.routes());
+    let starts = watch::Sender::new(0);
+
+    let mut parts = JoinSet::new();
+    parts.spawn(named("log", syslog::run(sockets.log, metrics.clone(), None)));
+    parts.spawn(named("saslauthd", forever(auth::run(sockets.auth, authority))));
+    parts.spawn(named(
+        "http",
+        http::serve(sockets.http, readiness.clone(), registry, status, CancellationToken::new()),
+    ));
+    parts.spawn(named("probe", forever(probe::run(services, replica.clone(), readiness))));
+    parts.spawn(named(
+        "sessions",
+        forever(sessions::run(replica.clone(), shard, opened, metrics.clone(), to_end)),
+    ));
+    parts.spawn(named("usage", forever(usage.run(Path::new(SPOOL), provisioner.clone()))));
+    parts.spawn(named("provision", forever(provisioner.clone().run(starts.subscribe()))));
+
+    let stop_cyrus = CancellationToken::new();
+    let command = || cyrus::command(CYRUS_CONF);
+    let cyrus = tokio::spawn(cyrus::supervise(command, metrics.clone(), starts, stop_cyrus.clone()));
+    let door = tokio::spawn(door.run(sockets.door, shutdown.clone()));
+
+    let ended = tokio::select! {
+        () = shutdown.cancelled() => Ok(()),
+        Some(part) = parts.join_next() => Err(Error::Ended(format!("{part:?}"))),
+    };
+    shutdown.cancel();
+    let _ = door.await;
+    stop_cyrus.cancel();
+    let _ = cyrus.await;
+    ended
+}
+
+/// Whose shard it is, as it is written on the volume.
+pub(super) fn shard_name(settings: &StoreSettings) -> String {
+    let common = &settings.common;
+    format!("{}/{}/{}", common.pod_namespace, common.mail_system, settings.shard)
+}

@@ -64,7 +64,9 @@ mod tests {
     #[test]
     fn no_option_stands_twice_which_cyrus_would_refuse() {
         let imapd = &render(&INPUT)["imapd.conf"];
-        let options: Vec<_> = imapd.lines().filter_map(|line| line.split(':').next()).collect();
+        let names = imapd.lines().filter_map(|line| line.split(':').next());
+        // A directive, of which Cyrus takes any number.
+        let options: Vec<_> = names.filter(|name| *name != "@include").collect();
         let distinct: BTreeSet<_> = options.iter().collect();
         assert_eq!(options.len(), distinct.len());
     }

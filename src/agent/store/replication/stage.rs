@@ -171,7 +171,7 @@ mod tests {
                     (false, true) => Step::Tell,
                     (false, false) => Step::Stay,
                 };
-                assert_eq!(next(Stage::Draining, &Facts { passed, trouble, ..CALM }), step);
+                assert_eq!(next(Stage::Draining, &Facts { trouble, passed, ..CALM }), step);
             }
         }
     }

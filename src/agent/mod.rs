@@ -9,6 +9,7 @@ pub mod directory;
 pub mod gateway;
 pub mod lmtp;
 pub mod logins;
+pub mod pages;
 pub mod posting;
 pub mod resolver;
 pub mod sending;

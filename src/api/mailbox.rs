@@ -21,7 +21,9 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Type", type_ = "string", json_path = ".spec.type"),
     printcolumn(name = "Unit", type_ = "string", json_path = ".spec.unit"),
     printcolumn(name = "State", type_ = "string", json_path = ".spec.state"),
+    printcolumn(name = "Used", type_ = "string", json_path = ".status.usage.used"),
     printcolumn(name = "Quota", type_ = "string", json_path = ".spec.quota"),
+    printcolumn(name = "LastLogin", type_ = "date", json_path = ".status.usage.lastLogin"),
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -88,6 +90,12 @@ pub struct MailboxSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
     pub position: Option<String>,
+
+    /// The day on which somebody is to look whether the mailbox is still needed and whose it is, such as `2026-12-31`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = ("self.matches('^[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))$|^[0-9]{2}(0[48]|[2468][048]|[13579][26])-02-29$')", "must be a date such as 2026-12-31"))]
+    #[schemars(length(max = 10))]
+    pub review_by: Option<String>,
 
     /// What the mailbox takes and gives. Nothing that it holds is lost in any state.
     #[serde(default)]
@@ -289,6 +297,9 @@ pub struct MailboxStatus {
     /// Present while the mailbox may not send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sending_suspended: Option<SendingSuspended>,
+    /// How it is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<super::MailboxUsage>,
     /// `Ready`: every gateway and store agent in service answers for the addresses of this mailbox.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "super::schema::conditions")]

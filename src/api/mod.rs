@@ -10,6 +10,7 @@ pub mod mailbox;
 pub mod retired;
 mod schema;
 pub mod system;
+pub mod usage;
 
 pub use domain::{MailDomain, MailDomainSpec, MailDomainStatus};
 pub use group::{ExternalMembers, MailGroup, MailGroupSpec, MailGroupStatus, Posting};
@@ -20,6 +21,7 @@ pub use mailbox::{
 };
 pub use retired::{RetiredMailbox, RetiredMailboxSpec, RetiredMailboxStatus};
 pub use system::{MailSystem, MailSystemSpec, MailSystemStatus};
+pub use usage::{MailboxUsage, ProtocolTimes};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;

@@ -122,11 +122,11 @@ async fn start(
     let audit = journal::audit(settings, new_volume);
     let (audit, auditing) = Audit::open(audit, stop.clone()).map_err(Error::Audit)?;
     let journal = opened.as_ref().and_then(|opened| opened.journal.clone());
-    let gate = gate(settings, &token, replica).with_journal(journal);
+    let logins = Logins::open(&settings.data_dir);
+    let gate = gate(settings, &token, replica).with_journal(journal).with_logins(logins.clone());
     let replay = Replay::new(audit.clone(), replica.clone(), gate.clone(), &token);
     let stores = Stores::new(&settings.store_host_pattern);
     let router = Router::new(&settings.common.mail_hostname, replica.clone(), stores.clone());
-    let logins = Logins::open(&settings.data_dir);
     let passwords = Passwords::new(replica.clone(), logins.clone());
     let sieve = Proxy {
         passwords: passwords.clone(),

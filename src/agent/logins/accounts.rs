@@ -1,14 +1,13 @@
-//! The last log-ins in memory, in the order in which they changed. Pure: times come in.
+//! The last log-ins and messages in memory, in the order in which they changed. Pure: times come in.
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
-use aws_lc_rs::rand;
 use serde::{Deserialize, Serialize};
 
-use crate::api::Protocol;
+use crate::{agent::pages::epoch, api::Protocol};
 
 /// A last time younger than this is not replaced, in seconds.
 const GRAIN: u32 = 60;
@@ -28,6 +27,9 @@ pub struct Account {
     /// The last log-in by app password and protocol.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub apps: BTreeMap<String, BTreeMap<Protocol, u32>>,
+    /// When its last message was accepted for sending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<u32>,
 }
 
 impl Account {
@@ -43,6 +45,9 @@ impl Account {
 pub struct Login {
     /// Its address, folded.
     pub address: String,
+    /// The uid of its owner; empty if it is not known.
+    #[serde(default)]
+    pub owner: String,
     /// What is known of it.
     #[serde(flatten)]
     pub account: Account,
@@ -57,6 +62,9 @@ pub struct Page {
     pub next: u64,
     /// Whether there is more behind `next` already.
     pub more: bool,
+    /// Since when all of this is kept, in seconds of Unix time: who never logged in may have done so before.
+    #[serde(default)]
+    pub began: u32,
     /// The mailboxes, whole, the oldest change first.
     pub logins: Vec<Login>,
 }
@@ -64,6 +72,9 @@ pub struct Page {
 /// A mailbox on the disk and in memory.
 #[derive(Serialize, Deserialize, Clone, Debug, Default)]
 pub(super) struct Kept {
+    /// Whose log-ins they are: at another owner's first one they are forgotten.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    owner: Box<str>,
     #[serde(flatten)]
     account: Account,
     /// Macs of sources, with their last log-ins.
@@ -71,8 +82,23 @@ pub(super) struct Kept {
     sources: Vec<(u64, u32)>,
 }
 
+/// What is noted of a mailbox.
+pub(super) enum Note<'a> {
+    /// A log-in.
+    Login {
+        protocol: Protocol,
+        /// The app password.
+        app: Option<&'a str>,
+        /// The mac of the source.
+        source: Option<u64>,
+    },
+    /// A message was accepted.
+    Sent,
+}
+
 pub(super) struct Accounts {
     epoch: String,
+    began: u32,
     last: u64,
     kept: HashMap<Arc<str>, (u64, Kept)>,
     order: BTreeMap<u64, Arc<str>>,
@@ -80,13 +106,9 @@ pub(super) struct Accounts {
 }
 
 impl Accounts {
-    pub(super) fn new(kept: impl IntoIterator<Item = (String, Kept)>) -> Self {
-        let mut random = [0; 8];
-        // Without randomness all processes have one name; a reader then misses what a restart forgot.
-        let _ = rand::fill(&mut random);
-        let epoch = format!("{:016x}", u64::from_be_bytes(random));
-        let mut accounts =
-            Self { epoch, last: 0, kept: HashMap::new(), order: BTreeMap::new(), dirty: false };
+    pub(super) fn new(began: u32, kept: impl IntoIterator<Item = (String, Kept)>) -> Self {
+        let (kept_now, order) = (HashMap::new(), BTreeMap::new());
+        let mut accounts = Self { epoch: epoch(), began, last: 0, kept: kept_now, order, dirty: false };
         for (address, kept) in kept {
             accounts.last += 1;
             let address: Arc<str> = address.into();
@@ -100,25 +122,28 @@ impl Accounts {
         self.kept.contains_key(address)
     }
 
-    pub(super) fn record(
-        &mut self,
-        address: &str,
-        protocol: Protocol,
-        app: Option<&str>,
-        source: Option<u64>,
-        now: u32,
-    ) {
+    pub(super) fn record(&mut self, address: &str, owner: &str, note: Note, now: u32) {
         let address: Arc<str> =
             self.kept.get_key_value(address).map_or_else(|| address.into(), |(key, _)| key.clone());
         let (sequence, kept) = self.kept.entry(address.clone()).or_default();
-        if let Some(source) = source {
-            self.dirty |= renew(&mut kept.sources, source, now);
+        if *kept.owner != *owner {
+            // One that is not named is of a release that did not.
+            let old = std::mem::take(kept);
+            *kept = if old.owner.is_empty() { old } else { Kept::default() };
+            kept.owner = owner.into();
+            self.dirty = true;
         }
-        let mut changed = renew_time(kept.account.protocols.entry(protocol).or_default(), now);
-        if let Some(app) = app {
-            let times = place(&mut kept.account.apps, app);
-            changed |= renew_time(times.entry(protocol).or_default(), now);
-        }
+        let changed = match note {
+            Note::Sent => renew_time(kept.account.sent.get_or_insert_default(), now),
+            Note::Login { protocol, app, source } => {
+                if let Some(source) = source {
+                    self.dirty |= renew(&mut kept.sources, source, now);
+                }
+                let changed = renew_time(kept.account.protocols.entry(protocol).or_default(), now);
+                let times = app.map(|app| place(&mut kept.account.apps, app));
+                times.is_some_and(|times| renew_time(times.entry(protocol).or_default(), now)) || changed
+            }
+        };
         if changed {
             self.dirty = true;
             self.last += 1;
@@ -139,15 +164,17 @@ impl Accounts {
         let (mut next, mut logins) = (since.min(self.last), Vec::new());
         for (sequence, address) in changed.take(limit) {
             next = *sequence;
-            let account = self.kept.get(address).map(|(_, kept)| kept.account.clone()).unwrap_or_default();
-            logins.push(Login { address: address.to_string(), account });
+            let Some((_, kept)) = self.kept.get(address) else { continue };
+            let (owner, account) = (kept.owner.to_string(), kept.account.clone());
+            logins.push(Login { address: address.to_string(), owner, account });
         }
-        Page { epoch: self.epoch.clone(), next, more: next < self.last, logins }
+        Page { epoch: self.epoch.clone(), next, more: next < self.last, began: self.began, logins }
     }
 
-    pub(super) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+    /// Keeps what `keep` says of address and owner.
+    pub(super) fn retain(&mut self, keep: impl Fn(&str, &str) -> bool) {
         let before = self.kept.len();
-        self.kept.retain(|address, _| keep(address));
+        self.kept.retain(|address, (_, kept)| keep(address, &kept.owner));
         if self.kept.len() != before {
             self.order.retain(|_, address| self.kept.contains_key(address));
             self.dirty = true;
@@ -157,6 +184,11 @@ impl Accounts {
     /// All, the oldest change first.
     pub(super) fn all(&self) -> impl Iterator<Item = (&Arc<str>, &Kept)> {
         self.order.values().filter_map(|address| Some((address, &self.kept.get(address)?.1)))
+    }
+
+    /// Since when log-ins are kept.
+    pub(super) const fn began(&self) -> u32 {
+        self.began
     }
 
     pub(super) fn dirty(&mut self) {
@@ -204,19 +236,23 @@ fn renew(sources: &mut Vec<(u64, u32)>, source: u64, now: u32) -> bool {
 mod tests {
     use super::*;
 
+    fn login(protocol: Protocol, app: Option<&str>, source: Option<u64>) -> Note<'_> {
+        Note::Login { protocol, app, source }
+    }
+
     fn addresses(page: &Page) -> Vec<&str> {
         page.logins.iter().map(|login| &*login.address).collect()
     }
 
     #[test]
     fn pages_go_on_where_the_last_one_ended_and_show_each_mailbox_once_in_its_latest_state() {
-        let mut accounts = Accounts::new([]);
+        let mut accounts = Accounts::new(7, []);
         for n in 0..5 {
-            accounts.record(&format!("u{n}@x.vn"), Protocol::Imap, None, None, 1000);
+            accounts.record(&format!("u{n}@x.vn"), "u", login(Protocol::Imap, None, None), 1000);
         }
         let first = accounts.since(0, 3);
         assert_eq!((addresses(&first), first.more), (vec!["u0@x.vn", "u1@x.vn", "u2@x.vn"], true));
-        accounts.record("u0@x.vn", Protocol::Submission, Some("phone"), None, 1010);
+        accounts.record("u0@x.vn", "u", login(Protocol::Submission, Some("phone"), None), 1010);
         let second = accounts.since(first.next, 3);
         assert_eq!((addresses(&second), second.more), (vec!["u3@x.vn", "u4@x.vn", "u0@x.vn"], false));
         let account = &second.logins[2].account;
@@ -230,26 +266,26 @@ mod tests {
         );
         let end = accounts.since(second.next, 3);
         assert_eq!((end.logins.len(), end.next, end.more), (0, second.next, false));
-        accounts.retain(|address| address != "u4@x.vn");
+        accounts.retain(|address, _| address != "u4@x.vn");
         assert_eq!(addresses(&accounts.since(first.next, 9)), ["u3@x.vn", "u0@x.vn"]);
     }
 
     #[test]
     fn log_ins_within_a_minute_are_one() {
-        let mut accounts = Accounts::new([]);
+        let mut accounts = Accounts::new(7, []);
         for now in [1000, 1001, 1059] {
-            accounts.record("an@x.vn", Protocol::Imap, None, Some(1), now);
+            accounts.record("an@x.vn", "u", login(Protocol::Imap, None, Some(1)), now);
         }
         assert_eq!(accounts.since(0, 9).next, 1);
-        accounts.record("an@x.vn", Protocol::Imap, None, Some(1), 1060);
+        accounts.record("an@x.vn", "u", login(Protocol::Imap, None, Some(1)), 1060);
         assert_eq!(accounts.since(1, 9).next, 2);
     }
 
     #[test]
     fn the_app_password_unused_for_longest_is_forgotten_for_a_new_one() {
-        let mut accounts = Accounts::new([]);
+        let mut accounts = Accounts::new(7, []);
         for n in 0..=u32::try_from(APPS).unwrap() {
-            accounts.record("an@x.vn", Protocol::Imap, Some(&format!("app{n}")), None, 1000 + n * GRAIN);
+            accounts.record("an@x.vn", "u", login(Protocol::Imap, Some(&format!("app{n}")), None), 1000 + n * GRAIN);
         }
         let apps = &accounts.since(0, 1).logins[0].account.apps;
         assert!(apps.len() == APPS && !apps.contains_key("app0") && apps.contains_key("app1"));
@@ -257,12 +293,30 @@ mod tests {
 
     #[test]
     fn the_latest_sources_are_known_for_some_weeks() {
-        let mut accounts = Accounts::new([]);
+        let mut accounts = Accounts::new(7, []);
         for source in 0..10 {
-            accounts.record("an@x.vn", Protocol::Imap, None, Some(source), 1000);
-            accounts.record("an@x.vn", Protocol::Imap, None, Some(0), 1000);
+            accounts.record("an@x.vn", "u", login(Protocol::Imap, None, Some(source)), 1000);
+            accounts.record("an@x.vn", "u", login(Protocol::Imap, None, Some(0)), 1000);
         }
         assert!(accounts.knows("an@x.vn", 0, 1000) && accounts.knows("an@x.vn", 9, 1000));
         assert!(!accounts.knows("an@x.vn", 1, 1000) && !accounts.knows("an@x.vn", 0, 1000 + KNOWN));
+    }
+
+    #[test]
+    fn what_is_sent_is_noted_beside_log_ins_and_another_owner_begins_anew() {
+        let mut accounts = Accounts::new(7, []);
+        accounts.record("an@x.vn", "u1", login(Protocol::Imap, None, Some(1)), 1000);
+        accounts.record("an@x.vn", "u1", Note::Sent, 1100);
+        accounts.record("an@x.vn", "u1", Note::Sent, 1130);
+        let page = accounts.since(0, 9);
+        let told = &page.logins[0];
+        assert_eq!((told.owner.as_str(), told.account.sent, page.next, page.began), ("u1", Some(1100), 2, 7));
+        assert_eq!(told.account.last(Protocol::Imap), Some(1000));
+        accounts.record("an@x.vn", "u2", Note::Sent, 1140);
+        let told = &accounts.since(0, 9).logins[0];
+        assert_eq!((told.owner.as_str(), told.account.last(Protocol::Imap)), ("u2", None));
+        assert!(!accounts.knows("an@x.vn", 1, 1140), "a predecessor's home is nobody's");
+        accounts.retain(|_, owner| owner == "u1");
+        assert!(accounts.since(0, 9).logins.is_empty());
     }
 }

@@ -1,4 +1,5 @@
-//! The last log-ins on the disk: a line with the key of sources, then one of JSON for each mailbox, compressed by zstd.
+//! The last log-ins on the disk: a line with the key of sources and the time since when they are kept, then one of JSON for
+//! each mailbox, compressed by zstd.
 //! The file is replaced whole or not at all.
 
 use std::{
@@ -11,31 +12,35 @@ use aws_lc_rs::rand;
 
 use super::accounts::{Accounts, Kept};
 
-/// What the file has, and the key of sources: a new one if there is no file that can be read.
-pub(super) fn load(file: &Path) -> (String, Accounts) {
+/// What the file has, and the key of sources: a new one if there is no file that can be read. A file of a release that did
+/// not say since when it is kept begins at `now`.
+pub(super) fn load(file: &Path, now: u32) -> (String, Accounts) {
     match read(file) {
-        Ok((secret, kept)) if !secret.is_empty() => (secret, Accounts::new(kept)),
+        Ok((first, kept)) if !first.is_empty() => {
+            let (secret, began) = first.split_once(' ').unwrap_or((&first, ""));
+            (secret.to_owned(), Accounts::new(began.parse().unwrap_or(now), kept))
+        }
         outcome => {
             if let Err(error) = outcome
                 && error.kind() != io::ErrorKind::NotFound
             {
                 tracing::warn!(%error, "the last log-ins on the disk cannot be read; they are forgotten");
             }
-            (secret(), Accounts::new([]))
+            (secret(), Accounts::new(now, []))
         }
     }
 }
 
 fn read(file: &Path) -> io::Result<(String, Vec<(String, Kept)>)> {
     let mut lines = BufReader::new(zstd::Decoder::new(File::open(file)?)?).lines();
-    let secret = lines.next().transpose()?.unwrap_or_default();
+    let first = lines.next().transpose()?.unwrap_or_default();
     let kept = lines.map(|line| Ok(serde_json::from_str(&line?)?));
-    Ok((secret, kept.collect::<io::Result<_>>()?))
+    Ok((first, kept.collect::<io::Result<_>>()?))
 }
 
 pub(super) fn encode(secret: &str, accounts: &Accounts) -> io::Result<Vec<u8>> {
     let mut encoder = zstd::Encoder::new(Vec::new(), 1)?;
-    writeln!(encoder, "{secret}")?;
+    writeln!(encoder, "{secret} {}", accounts.began())?;
     for (address, kept) in accounts.all() {
         serde_json::to_writer(&mut encoder, &(&**address, kept))?;
         writeln!(encoder)?;

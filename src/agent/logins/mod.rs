@@ -1,4 +1,4 @@
-//! When whom did log in: the last time by protocol, and from which sources.
+//! When who did log in: the last time by protocol, and from which sources; and when who sent last.
 //!
 //! Log-ins come in; pages of what changed go out to the operator (`/logins?since=`), and a file keeps all of it over
 //! restarts. Sources are kept as macs under a key of this agent, so that the file tells nobody where people live. It
@@ -19,10 +19,13 @@ use std::{
 use aws_lc_rs::hmac;
 use tokio_util::sync::CancellationToken;
 
-pub use accounts::{Account, Page};
+pub use accounts::{Account, Login, Page};
 
-use self::accounts::Accounts;
-use crate::{agent::directory::Replica, api::Protocol};
+use self::accounts::{Accounts, Note};
+use crate::{
+    agent::directory::{Found, Replica},
+    api::Protocol,
+};
 
 /// How often the file is written, if something changed: so much is forgotten when the node dies.
 const SAVE_EVERY: Duration = Duration::from_mins(5);
@@ -45,15 +48,24 @@ impl Logins {
     #[must_use]
     pub fn open(data: &std::path::Path) -> Self {
         let file = data.join("logins");
-        let (secret, accounts) = disk::load(&file);
+        let (secret, accounts) = disk::load(&file, now());
         let key = (!secret.is_empty()).then(|| hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()));
         Self(Arc::new(Shared { accounts: Mutex::new(accounts), key, secret, file }))
     }
 
-    /// Notes a log-in to the mailbox `address`, with the app password `app` if it was one, from `source`.
-    pub fn record(&self, address: &str, protocol: Protocol, app: Option<&str>, source: Option<IpAddr>) {
-        let source = source.and_then(|source| self.mac(address, source));
-        self.lock().record(address, protocol, app, source, now());
+    /// Notes a log-in to the mailbox `found`, with the app password `app` if it was one, from `source`.
+    pub fn record(&self, found: &Found, protocol: Protocol, app: Option<&str>, source: Option<IpAddr>) {
+        let source = source.and_then(|source| self.mac(&found.address, source));
+        self.note(found, Note::Login { protocol, app, source });
+    }
+
+    /// Notes that a message of the mailbox `found` was accepted.
+    pub fn sent(&self, found: &Found) {
+        self.note(found, Note::Sent);
+    }
+
+    fn note(&self, found: &Found, note: Note) {
+        self.lock().record(&found.address, &found.entry.uid, note, now());
     }
 
     /// Whether the mailbox was logged in to from `source` within the last weeks.
@@ -99,7 +111,10 @@ impl Logins {
         let content = {
             let mut accounts = self.lock();
             if replica.loaded() {
-                accounts.retain(|address| replica.find(address).is_some());
+                accounts.retain(|address, owner| {
+                    let found = replica.find(address);
+                    found.is_some_and(|found| owner.is_empty() || found.entry.uid == *owner)
+                });
             }
             if !accounts.take_dirty() {
                 return Ok(());
@@ -140,9 +155,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (home, elsewhere) = (IpAddr::from([203, 0, 113, 7]), IpAddr::from([203, 0, 113, 8]));
         let logins = Logins::open(folder.path());
-        logins.record("an@x.vn", Protocol::Imap, None, Some(home));
-        logins.record("gone@x.vn", Protocol::Pop3, None, Some(home));
-        logins.save(&testing::replica()).unwrap();
+        let replica = testing::replica();
+        let an = replica.find("an@x.vn").unwrap();
+        logins.record(&an, Protocol::Imap, None, Some(home));
+        let gone = Found { address: "gone@x.vn".into(), ..an.clone() };
+        logins.record(&gone, Protocol::Pop3, None, Some(home));
+        logins.sent(&an);
+        logins.save(&replica).unwrap();
 
         let again = Logins::open(folder.path());
         assert!(again.knows("an@x.vn", home) && !again.knows("an@x.vn", elsewhere));
@@ -150,7 +169,8 @@ mod tests {
         let page = again.since(0, 10);
         let names: Vec<_> = page.logins.iter().map(|login| &*login.address).collect();
         assert_eq!((names, page.more), (vec!["an@x.vn"], false));
-        assert!(page.logins[0].account.last(Protocol::Imap).is_some());
+        assert!(page.logins[0].account.last(Protocol::Imap).is_some() && page.logins[0].account.sent.is_some());
+        assert_eq!(page.began, logins.since(0, 1).began);
         assert_ne!(page.epoch, logins.since(0, 10).epoch, "a reader begins anew after a restart");
     }
 
@@ -159,8 +179,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("logins"), b"what?").unwrap();
         let logins = Logins::open(folder.path());
-        logins.record("an@x.vn", Protocol::Submission, None, None);
-        logins.save(&testing::replica()).unwrap();
+        let replica = testing::replica();
+        logins.record(&replica.find("an@x.vn").unwrap(), Protocol::Submission, None, None);
+        logins.save(&replica).unwrap();
         assert_eq!(Logins::open(folder.path()).since(0, 10).logins.len(), 1);
     }
 }

@@ -4,6 +4,7 @@
 //!  directory ─▶ provision ─IMAP 1143─▶ ┌───────┐ ─/dev/log─▶ syslog ─▶ standard output
 //!  gateways ─LMTP 2003─▶ door ─LMTP──▶ │ Cyrus │ ─saslauthd socket─▶ auth (tokens)
 //!                           cyrus ───▶ └───────┘ ◀─LMTP, IMAP─ probe ─▶ /readyz
+//!                                      spool ─▶ usage ─▶ /usage
 //! ```
 //!
 //! It runs without privileges and needs no API server once the directory is on its disk. Mail is deleted only
@@ -20,6 +21,7 @@ mod sessions;
 mod syslog;
 #[cfg(test)]
 mod testing;
+pub mod usage;
 
 use std::{fs, io, net::SocketAddr, path::Path};
 
@@ -40,6 +42,7 @@ use self::{
     probe::{CYRUS, DIRECTORY, Services},
     provision::{Access, Provisioner},
     sessions::Opened,
+    usage::Usage,
 };
 use super::{directory::Replica, settings::StoreSettings};
 use crate::{
@@ -61,6 +64,8 @@ const FOLDERS: [&str; 8] = [
 ];
 /// `/dev/log` leads here.
 const LOG_SOCKET: &str = "/run/agent/log";
+/// `partition-default` of `imapd.conf`.
+const SPOOL: &str = "/data/spool";
 /// `sasl_saslauthd_path` of `imapd.conf`.
 const AUTH_SOCKET: &str = "/run/saslauthd/mux";
 
@@ -110,8 +115,9 @@ pub async fn run(
     let door = Door::new(host, lmtp, replica.clone(), provisioner.clone(), metrics.clone())
         .of_pod(&settings.common.pod_name);
     let about = (replica.clone(), provisioner.clone());
+    let usage = Usage::default();
     let status = Router::new().route("/status", get(async move || status(&about.0, &about.1)));
-    let status = status.merge(door.routes());
+    let status = status.merge(door.routes()).merge(usage.routes());
     let starts = watch::Sender::new(0);
 
     let mut parts = JoinSet::new();
@@ -126,6 +132,7 @@ pub async fn run(
         "sessions",
         forever(sessions::run(replica.clone(), settings.shard, opened, metrics.clone(), to_end)),
     ));
+    parts.spawn(named("usage", forever(usage.run(Path::new(SPOOL), provisioner.clone()))));
     parts.spawn(named("provision", forever(provisioner.clone().run(starts.subscribe()))));
 
     let stop_cyrus = CancellationToken::new();

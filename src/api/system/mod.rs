@@ -6,6 +6,7 @@ mod authentication;
 mod gateway;
 mod journal;
 mod resolver;
+mod review;
 mod status;
 mod store;
 
@@ -15,6 +16,7 @@ pub use authentication::{Authentication, Bind, Ldap, Search};
 pub use gateway::{Gateway, GatewayService, ServiceType};
 pub use journal::{Durability, Journal, ObjectStorage};
 pub use resolver::Resolver;
+pub use review::{Review, ReviewSummary};
 pub use status::{ComponentStatus, MailSystemStatus};
 pub use store::Store;
 
@@ -87,6 +89,10 @@ pub struct MailSystemSpec {
     /// Who knows people's passwords; the system itself if nothing is said.
     #[serde(default, skip_serializing_if = "Authentication::is_local")]
     pub authentication: Authentication,
+
+    /// What is looked for in mailboxes.
+    #[serde(default)]
+    pub review: Review,
 
     /// A copy of each accepted message in object storage, before it is accepted. Without it the loss of a disk loses mail.
     #[serde(default, skip_serializing_if = "Option::is_none")]

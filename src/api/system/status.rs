@@ -25,6 +25,9 @@ pub struct MailSystemStatus {
     /// Number of domains that are served.
     #[serde(default)]
     pub domains: u32,
+    /// Which mailboxes are to be looked at, in numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<super::ReviewSummary>,
     /// When the served certificate expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_expiry: Option<Time>,

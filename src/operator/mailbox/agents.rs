@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use tokio::net::TcpStream;
 
 use super::index::Key;
@@ -179,6 +179,11 @@ impl Agents {
         gateways.filter_map(|(key, pod)| Some((key.clone(), pod.ip.clone()?))).collect()
     }
 
+    /// The agents in service that tell of the use of mailboxes.
+    pub fn tellers(&self) -> impl Iterator<Item = (&Key, &AgentPod)> {
+        self.pods.iter().filter(|(_, pod)| pod.ready && pod.beside != Beside::Antispam)
+    }
+
     /// The system of a pod.
     #[must_use]
     pub fn system_of(&self, pod: &Key) -> Option<SystemName> {
@@ -274,16 +279,19 @@ pub async fn ask(pods: Vec<(Key, String)>) -> Vec<(Key, Option<Answer>)> {
 
 /// Asks the agent at this address; at most [`PATIENCE`].
 pub async fn ask_one(ip: &str) -> Option<Answer> {
-    tokio::time::timeout(PATIENCE, fetch(ip)).await.ok().flatten()
+    get(ip, "/status").await
 }
 
-/// What one agent says; nothing if it does not answer as agreed.
-async fn fetch(ip: &str) -> Option<Answer> {
+/// What the agent at this address answers at `path`, if it does so as agreed within [`PATIENCE`].
+pub async fn get<T: DeserializeOwned>(ip: &str, path: &str) -> Option<T> {
+    tokio::time::timeout(PATIENCE, fetch(ip, path)).await.ok().flatten()
+}
+
+async fn fetch<T: DeserializeOwned>(ip: &str, path: &str) -> Option<T> {
     let stream = TcpStream::connect((ip, ports::HTTP)).await.ok()?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
     let exchange = async {
-        let request =
-            hyper::Request::get("/status").header("host", ip).body(Empty::<bytes::Bytes>::new()).ok()?;
+        let request = hyper::Request::get(path).header("host", ip).body(Empty::<bytes::Bytes>::new()).ok()?;
         let response = sender.send_request(request).await.ok()?;
         let body = Limited::new(response.into_body(), LARGEST).collect().await.ok()?.to_bytes();
         drop(sender);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{controller::Controller, departures::confirmation, system_work::SystemWork};
-use crate::names::SystemName;
+use crate::{api::system::ReviewSummary, names::SystemName};
 
 /// Counts of every MailSystem that exists, zeros included. A system that is missing has not been counted yet.
 pub type Census = BTreeMap<SystemName, Counts>;
@@ -19,6 +19,8 @@ pub struct Counts {
     pub vanished: u32,
     /// The word by which their deletion is confirmed; empty without any.
     pub confirmation: String,
+    /// Which mailboxes are to be looked at, once all agents were read.
+    pub review: Option<ReviewSummary>,
     /// Why the agents may not have the directory, if it is not only a matter of seconds.
     pub trouble: Option<DirectoryTrouble>,
 }
@@ -41,12 +43,14 @@ impl Controller {
         self.metrics.pending.set(gauge(self.waiting.objects()));
         self.metrics.credentials.set(gauge(self.passwords));
         self.metrics.unreadable.set(gauge(self.unread.len()));
+        self.metrics.usage.set(gauge(self.usage.waiting()));
         let counts = self.index.systems().filter(|(_, system)| system.loaded).map(|(name, system)| {
             let gone = self.index.vanished(name);
             let counts = Counts {
                 mailboxes: system.mailboxes,
                 domains: system.domain_count(),
                 vanished: u32::try_from(gone.len()).unwrap_or(u32::MAX),
+                review: self.usage.summary(name),
                 trouble: self.systems.get(name).and_then(SystemWork::trouble),
                 confirmation: if gone.is_empty() { String::new() } else { confirmation(&gone) },
             };

@@ -56,7 +56,11 @@ impl Controller {
             } else if self.is_held(target, wait) {
                 let signing = match target {
                     Target::Domain(key) => self.signing(key),
-                    Target::Mailbox(_) | Target::Group(_) | Target::Retired(_) | Target::System(_) => {
+                    Target::Mailbox(_)
+                    | Target::Usage(_)
+                    | Target::Group(_)
+                    | Target::Retired(_)
+                    | Target::System(_) => {
                         Progress::Served
                     }
                 };
@@ -100,14 +104,14 @@ impl Controller {
             Target::Group(key) => self.say_group(key, progress),
             Target::Retired(key) if progress == Progress::Served => self.confirm_retired(key),
             Target::System(_) if progress == Progress::Served => self.audited(target),
-            Target::Retired(_) | Target::System(_) => {}
+            Target::Retired(_) | Target::System(_) | Target::Usage(_) => {}
         }
     }
 
     /// The system that an object waits for.
     pub(super) fn system_of(&self, target: &Target) -> Option<std::sync::Arc<SystemName>> {
         match target {
-            Target::Mailbox(key) => self.index.listed_in(key),
+            Target::Mailbox(key) | Target::Usage(key) => self.index.listed_in(key),
             Target::Domain(key) => self.index.standing(key).ok().cloned(),
             Target::Group(key) => self.index.group_in(key),
             Target::Retired(key) => self.retirements.owner(key).map(|(system, _)| system),

@@ -27,6 +27,7 @@ use super::{
     statuses::{self, Statuses, Target},
     system_work::SystemWork,
     unread::Unread,
+    usage::Usages,
     waiting::Waiting,
 };
 use crate::{names::SystemName, operator::cluster::events::Events};
@@ -63,6 +64,8 @@ pub(super) struct Controller {
     /// Look-ups in the DNS.
     pub checks: Checks,
     pub tasks: JoinSet<Outcome>,
+    /// What is known of the use of mailboxes.
+    pub usage: Usages,
     /// When gateways are asked who sends in bulk; none while they are being asked.
     pub bulk_due: Option<Instant>,
     /// Passwords under way.
@@ -93,6 +96,7 @@ impl Controller {
             due_domains: HashMap::new(),
             checks: Checks::default(),
             tasks: JoinSet::new(),
+            usage: Usages::new(Instant::now(), k8s_openapi::jiff::Timestamp::now().as_second()),
             bulk_due: Some(Instant::now()),
             passwords: 0,
             started: Instant::now(),
@@ -151,7 +155,9 @@ impl Controller {
         self.load_new();
         self.index.clock(k8s_openapi::jiff::Timestamp::now().as_second());
         self.tend_retired(now);
+        self.tend_usage(now);
         let changes = self.settle();
+        self.review_usage(&changes.mailboxes, now);
         let Changes { mailboxes, domains, groups, asks, named, .. } = changes;
         for named in named {
             self.look_up(named);
@@ -221,8 +227,9 @@ impl Controller {
             .chain(self.checks.due())
             .chain(self.retirements.due)
             .chain(self.bulk_due);
-        let hour = Instant::now() + Duration::from_hours(1);
-        systems.chain(domains).chain(polls).fold(hour, Instant::min)
+        let now = Instant::now();
+        let usage = self.usage.wake(now, k8s_openapi::jiff::Timestamp::now().as_second());
+        systems.chain(domains).chain(polls).fold(usage.min(now + Duration::from_hours(1)), Instant::min)
     }
 
     fn secrets_can_be_watched(&self) -> bool {

@@ -131,6 +131,7 @@ impl Controller {
                 }
             };
             let fact = object.0.map_err(Unread::from).and_then(|object| {
+                self.usage.see(&key, &object);
                 MailboxFact::try_from(&object).map_err(|error| Unread::address(&object, &error))
             });
             match fact {
@@ -150,6 +151,10 @@ impl Controller {
         self.unread.remove(target);
         self.waiting.forget(target);
         self.statuses.forget(target);
+        if let Target::Mailbox(key) = target {
+            self.usage.forget(key);
+            self.statuses.forget(&Target::Usage(key.clone()));
+        }
         if let Target::Domain(key) = target {
             self.due_domains.remove(key);
             self.checks.forget(key);

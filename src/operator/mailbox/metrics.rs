@@ -9,7 +9,7 @@ use prometheus_client::{
 /// What was written and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Write {
-    /// `directory`, `role`, `credentials`, `dkim`, `retired`, `status`, `event`.
+    /// `directory`, `role`, `credentials`, `dkim`, `retired`, `status`, `usage`, `event`.
     pub kind: &'static str,
     /// `ok`, `gone` or `failed`.
     pub result: &'static str,
@@ -28,6 +28,8 @@ pub struct Metrics {
     pub credentials: Gauge,
     /// MailDomains, Mailboxes and RetiredMailboxes that cannot be read.
     pub unreadable: Gauge,
+    /// Mailboxes whose use is to be written.
+    pub usage: Gauge,
     /// Writes to the API.
     pub writes: Family<Write, Counter>,
     /// Mailboxes suspended from sending.
@@ -50,6 +52,7 @@ impl Metrics {
             pending: Gauge::default(),
             credentials: Gauge::default(),
             unreadable: Gauge::default(),
+            usage: Gauge::default(),
             writes: Family::default(),
             bulk: Counter::default(),
             purged: Counter::default(),
@@ -66,6 +69,7 @@ impl Metrics {
         to.register("pending", "Mailboxes and domains that wait for agents", metrics.pending.clone());
         to.register("credentials_pending", "Passwords being made or hashed", metrics.credentials.clone());
         to.register("unreadable", "Objects that cannot be read", metrics.unreadable.clone());
+        to.register("usage_pending", "Mailboxes whose use is to be written to status", metrics.usage.clone());
         to.register("writes", "Writes to the API by kind and result", metrics.writes.clone());
         to.register("purged", "Retired mailboxes whose mail was deleted", metrics.purged.clone());
         to.register(

@@ -3,7 +3,8 @@
 //! ```text
 //!  System, Domain, Mailbox, Group ──seen──▶  index (pure) ──compile──▶ issue ──▶ directory Secrets ──▶ agents
 //!  Secrets ──credentials, password──▶ login ┘     │                                                     │
-//!                                              verdict ──review──▶ status ◀──what they hold── waiting ◀─┘
+//!                                              verdict ──review──▶ status ◀──what they hold── waiting ◀─┤
+//!                                                                    └────────────────────── usage ◀─┘
 //! ```
 //!
 //! One task ([`run`]) owns the index and starts everything else. Cost grows with changes, not with mailboxes: a Mailbox
@@ -30,6 +31,7 @@ mod groups;
 mod index;
 mod issue;
 mod load;
+mod marks;
 pub mod metrics;
 mod outcome;
 pub mod password;
@@ -47,6 +49,7 @@ mod status;
 mod statuses;
 mod system_work;
 mod unread;
+mod usage;
 mod waiting;
 
 pub use agents::{Answer, ask_one};

@@ -38,6 +38,8 @@ pub(super) enum Outcome {
     Answers(Vec<(Key, Option<Answer>)>),
     /// What gateways say of mailboxes that send in bulk.
     Bulk(Vec<(Key, Option<Answer>)>),
+    /// What agents, at these addresses, say of the use of mailboxes.
+    Usage(std::collections::BTreeMap<Key, String>, Vec<super::usage::Read>),
     /// A status was written.
     Written(Target, Word, Written),
     /// An object is to be looked at again.
@@ -84,6 +86,7 @@ impl Controller {
                 self.confirm();
             }
             Outcome::Bulk(answers) => self.bulk_seen(&answers),
+            Outcome::Usage(ips, reads) => self.usage_read(&ips, reads),
             Outcome::Written(target, word, written) => self.written(&target, &word, written),
             Outcome::Again(target) => self.look_again(&target),
             Outcome::Reread(name, uid, number, loaded) => self.reread(&name, &uid, number, loaded),
@@ -154,8 +157,9 @@ impl Controller {
             Written::Gone => "gone",
             Written::Failed => "failed",
         };
-        self.metrics.wrote("status", result);
+        self.metrics.wrote(if matches!(target, Target::Usage(_)) { "usage" } else { "status" }, result);
         match (written, target) {
+            (_, Target::Usage(key)) => self.usage_written(key, written == Written::Done),
             (Written::Done, Target::Mailbox(key)) => self.index.published(key, &word.uid, word.published),
             (Written::Done, Target::Group(key)) => self.group_written(key, word),
             (Written::Failed, _) => self.again(target.clone()),
@@ -184,7 +188,7 @@ impl Controller {
                 self.say_unread(target);
                 self.retirements.changed = true;
             }
-            Target::System(_) => {}
+            Target::System(_) | Target::Usage(_) => {}
         }
     }
 }

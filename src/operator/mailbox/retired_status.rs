@@ -69,7 +69,7 @@ impl Controller {
 }
 
 /// A quantity of whole mebibytes, or of kibibytes if it is less than ten.
-fn size(kib: u64) -> String {
+pub(super) fn size(kib: u64) -> String {
     if kib >= 10 << 10 { format!("{}Mi", kib >> 10) } else { format!("{kib}Ki") }
 }
 

@@ -74,8 +74,7 @@ impl Controller {
         if published.digest == mailbox.fact.published.digest {
             return self.statuses.forget(&target);
         }
-        let bad = status.conditions.iter().filter(|condition| condition.status == "False");
-        let trouble = bad.cloned().collect();
+        let trouble = super::marks::trouble(&status.conditions, Timestamp::now());
         let Ok(value) = value(&status) else { return };
         let word = Word { uid: mailbox.fact.meta.uid.to_string(), status: value, published, trouble };
         self.statuses.push(target, word);

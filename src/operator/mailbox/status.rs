@@ -6,7 +6,7 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 
-use super::agents::StoreFailure;
+use super::{agents::StoreFailure, marks};
 use super::index::{
     Bound, Estate, Former, ForwardProblem, Full, Hindrance, Key, Login, LoginProblem, Mailbox, MailboxFact,
     MemberProblem, Obstacle, Problem, Verdict, Which,
@@ -80,7 +80,9 @@ pub fn mailbox(
         conditions: conditions::merge(&old, &[finding], Some(fact.meta.generation), now)
             .into_iter()
             .chain(cannot_send(key, mailbox))
+            .chain(marks::conditions(key, fact, mailbox.marks))
             .collect(),
+        usage: None,
     }
 }
 

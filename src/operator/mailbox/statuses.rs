@@ -29,6 +29,8 @@ const PARALLEL: usize = 16;
 pub enum Target {
     /// A Mailbox.
     Mailbox(Key),
+    /// What a Mailbox's status says of its use, which is written apart from the rest.
+    Usage(Key),
     /// A MailDomain.
     Domain(Key),
     /// A MailGroup.
@@ -45,6 +47,7 @@ impl Target {
     pub const fn key(&self) -> &Key {
         match self {
             Self::Mailbox(key)
+            | Self::Usage(key)
             | Self::Domain(key)
             | Self::Group(key)
             | Self::Retired(key)
@@ -54,7 +57,7 @@ impl Target {
 
     fn resource(&self) -> ApiResource {
         match self {
-            Self::Mailbox(_) => ApiResource::erase::<api::Mailbox>(&()),
+            Self::Mailbox(_) | Self::Usage(_) => ApiResource::erase::<api::Mailbox>(&()),
             Self::Domain(_) => ApiResource::erase::<api::MailDomain>(&()),
             Self::Group(_) => ApiResource::erase::<api::MailGroup>(&()),
             Self::Retired(_) => ApiResource::erase::<api::RetiredMailbox>(&()),
@@ -68,7 +71,7 @@ impl Target {
 pub struct Word {
     /// The object it is about.
     pub uid: String,
-    /// The whole status.
+    /// The whole status, or the part of it that is written apart.
     pub status: Value,
     /// Its digest.
     pub published: Published,

@@ -72,7 +72,7 @@ impl Unread {
             }
             (Target::Domain(_), true) => "It is served as it was, signed with the key that it had.",
             (Target::Group(_) | Target::Domain(_), false) => "It is not served.",
-            (Target::Retired(_) | Target::System(_), _) => {
+            (Target::Retired(_) | Target::System(_) | Target::Usage(_), _) => {
                 "The mail is kept, and nothing said here is heeded."
             }
         };
@@ -93,7 +93,7 @@ impl Controller {
             Target::Mailbox(key) => self.index.listed_in(key).is_some(),
             Target::Domain(key) => self.index.standing(key).is_ok(),
             Target::Group(key) => self.index.group_in(key).is_some(),
-            Target::Retired(_) | Target::System(_) => false,
+            Target::Retired(_) | Target::System(_) | Target::Usage(_) => false,
         };
         // A directory that is yet to be read may have it.
         let unknown = !served && !matches!(target, Target::Retired(_));

@@ -89,12 +89,14 @@ pub fn status(observation: &Observation) -> MailSystemStatus {
         domains: old.domains,
         ..Counts::default()
     });
+    let review = counts.review.or(old.review);
     MailSystemStatus {
         observed_generation: system.metadata.generation,
         conditions: merge(&old.conditions, &findings, system.metadata.generation, &observation.now),
         components: components(observation.workloads),
         mailboxes: counts.mailboxes,
         domains: counts.domains,
+        review,
         certificate_expiry: expires,
         unaccounted: observation.delivery.as_ref().and_then(|delivery| delivery.unaccounted),
         oldest_unaccounted: observation.delivery.as_ref().and_then(|delivery| delivery.oldest.clone()),

@@ -1,12 +1,57 @@
 //! `cyrus.index`, version 19 (Cyrus 3.10): a header of 160 bytes, then a record of 112 bytes for each message, expunged
 //! ones included, until they are cleaned up. All numbers are big-endian; offsets are those of `imap/mailbox.h`.
+//!
+//! What a message's owner has read stands in its record, and so in the header's count; what others have read who may see
+//! the folder stands elsewhere (`mailbox_internal_seen`).
 
 use super::{Error, checked, number};
 
 const VERSION: u32 = 19;
-const HEADER: usize = 160;
-const RECORD: usize = 112;
+/// Bytes of the header.
+pub const HEADER: usize = 160;
+/// Bytes of a record.
+pub const RECORD: usize = 112;
 const EXPUNGED: u32 = 1 << 31;
+/// Its file is gone, too.
+const UNLINKED: u32 = 1 << 30;
+const SEEN: u32 = 1 << 4;
+
+/// What the header says of a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The generation, which the cache file shares.
+    pub generation: u32,
+    /// Records that follow.
+    pub records: u32,
+    /// Bytes of its messages, as quotas count them.
+    pub used: u64,
+    /// Its messages.
+    pub messages: u32,
+    /// Those that its owner has not read.
+    pub unseen: u32,
+}
+
+impl Header {
+    /// Reads it from the beginning of a file.
+    ///
+    /// # Errors
+    /// The file is torn, or of another version.
+    pub fn parse(file: &[u8]) -> Result<Self, Error> {
+        let version = number(file, 8)?;
+        let shape = (number(file, 12)? as usize, number(file, 16)? as usize);
+        if version != VERSION || shape != (HEADER, RECORD) {
+            return Err(Error::Version(version));
+        }
+        checked(file.get(..HEADER).ok_or(Error::Torn)?, HEADER - 4)?;
+        Ok(Self {
+            generation: number(file, 0)?,
+            records: number(file, 20)?,
+            used: u64::from(number(file, 32)?) << 32 | u64::from(number(file, 36)?),
+            messages: number(file, 60)?,
+            unseen: number(file, 124)?,
+        })
+    }
+}
 
 /// A folder's index.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +72,26 @@ pub struct Record {
     pub cache: (u32, u32),
     /// Whether it was expunged.
     pub expunged: bool,
+    /// Whether its owner has read it.
+    pub seen: bool,
+}
+
+impl Record {
+    /// Reads one of [`RECORD`] bytes.
+    ///
+    /// # Errors
+    /// It is torn.
+    pub fn parse(record: &[u8]) -> Result<Self, Error> {
+        checked(record, RECORD - 4)?;
+        let flags = number(record, 32)?;
+        Ok(Self {
+            uid: number(record, 0)?,
+            internal_date: number(record, 4)?,
+            cache: (number(record, 24)?, number(record, 104)?),
+            expunged: flags & (EXPUNGED | UNLINKED) != 0,
+            seen: flags & SEEN != 0,
+        })
+    }
 }
 
 impl<'a> Index<'a> {
@@ -35,27 +100,14 @@ impl<'a> Index<'a> {
     /// # Errors
     /// The file is torn, or of another version.
     pub fn parse(file: &'a [u8]) -> Result<Self, Error> {
-        let version = number(file, 8)?;
-        let shape = (number(file, 12)? as usize, number(file, 16)? as usize);
-        if version != VERSION || shape != (HEADER, RECORD) {
-            return Err(Error::Version(version));
-        }
-        checked(file.get(..HEADER).ok_or(Error::Torn)?, HEADER - 4)?;
-        let length = RECORD.checked_mul(number(file, 20)? as usize).ok_or(Error::Torn)?;
+        let header = Header::parse(file)?;
+        let length = RECORD.checked_mul(header.records as usize).ok_or(Error::Torn)?;
         let records = file[HEADER..].get(..length).ok_or(Error::Torn)?;
-        Ok(Self { generation: number(file, 0)?, records })
+        Ok(Self { generation: header.generation, records })
     }
 
     /// The messages, in the order of their UIDs.
     pub fn records(self) -> impl Iterator<Item = Result<Record, Error>> + 'a {
-        self.records.chunks_exact(RECORD).map(|record| {
-            checked(record, RECORD - 4)?;
-            Ok(Record {
-                uid: number(record, 0)?,
-                internal_date: number(record, 4)?,
-                cache: (number(record, 24)?, number(record, 104)?),
-                expunged: number(record, 32)? & EXPUNGED != 0,
-            })
-        })
+        self.records.chunks_exact(RECORD).map(Record::parse)
     }
 }

@@ -1,10 +1,11 @@
-//! Cyrus' own files, as far as we read them: `cyrus.index` and `cyrus.cache` of a folder. IMAP hides messages that were
+//! Cyrus' own files, as far as we read them: `cyrus.index`, `cyrus.cache` and `cyrus.header` of a folder. IMAP hides messages that were
 //! expunged, and takes ten times as long.
 //!
 //! Bytes come in, typed values go out. Nothing is written. Whoever reads while Cyrus writes may get halves: every piece has
 //! a checksum, and one that fails is [`Error::Torn`], to be read again.
 
 mod cache;
+mod header;
 mod index;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -12,7 +13,8 @@ pub(crate) mod testing;
 mod tests;
 
 pub use cache::cached_headers;
-pub use index::{Index, Record};
+pub use header::Place;
+pub use index::{HEADER, Header, Index, RECORD, Record};
 
 /// Why a file cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

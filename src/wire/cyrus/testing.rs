@@ -36,3 +36,39 @@ pub(crate) fn files(messages: &[Message]) -> (Vec<u8>, Vec<u8>) {
     }
     (index, cache)
 }
+
+/// A message as an index tells of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Told {
+    pub date: u32,
+    pub size: u32,
+    pub seen: bool,
+    pub expunged: bool,
+}
+
+/// An index with these messages, and a header that counts them.
+pub(crate) fn index(messages: &[Told]) -> Vec<u8> {
+    let headers: Vec<_> = messages.iter().map(|it| (it.date, it.expunged, "")).collect();
+    let (mut index, _) = files(&headers);
+    for (record, told) in index[160..].chunks_exact_mut(112).zip(messages) {
+        let flags = u32::from(told.expunged) << 31 | u32::from(told.seen) << 4;
+        record[32..36].copy_from_slice(&flags.to_be_bytes());
+        let sum = crc32fast::hash(&record[..108]);
+        record[108..].copy_from_slice(&sum.to_be_bytes());
+    }
+    let there = || messages.iter().filter(|it| !it.expunged);
+    let count = |count: usize| u32::try_from(count).unwrap();
+    let mut put = |at: usize, value: u32| index[at..at + 4].copy_from_slice(&value.to_be_bytes());
+    put(36, there().map(|it| it.size).sum());
+    put(60, count(there().count()));
+    put(124, count(there().filter(|it| !it.seen).count()));
+    let sum = crc32fast::hash(&index[..156]);
+    index[156..160].copy_from_slice(&sum.to_be_bytes());
+    index
+}
+
+/// A header of a folder of this name in Cyrus' notation.
+pub(crate) fn header(name: &str) -> Vec<u8> {
+    let list = format!("%(T e N \"{name}\" I 8f A %(an lrs))\n");
+    [super::header::GREETING, list.as_bytes()].concat()
+}

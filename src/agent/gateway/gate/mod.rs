@@ -31,7 +31,8 @@ use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    agent::{directory::Replica, sockets::listener},
+    agent::{directory::Replica, logins::Logins, sockets::listener},
+    directory::fold,
     journal::writer::Journal,
 };
 use decide::{Decision, Origin, Policy, decide};
@@ -67,6 +68,7 @@ pub struct Gate {
     token: Arc<str>,
     directory: Replica,
     journal: Option<Journal>,
+    logins: Option<Logins>,
     scanner: Scanner,
     memory: Memory,
     messages: Family<Judged, Counter>,
@@ -84,7 +86,14 @@ impl Gate {
     pub fn new(policy: Policy, token: &str, directory: Replica, (host, port): (&str, u16)) -> Self {
         let (scanner, memory) = (Scanner::new(host, port), Memory::default());
         let messages = Family::default();
-        Self { policy, token: token.into(), directory, journal: None, scanner, memory, messages }
+        let (token, journal, logins) = (token.into(), None, None);
+        Self { policy, token, directory, journal, logins, scanner, memory, messages }
+    }
+
+    /// The same gate, which notes in `logins` who sent.
+    #[must_use]
+    pub fn with_logins(self, logins: Logins) -> Self {
+        Self { logins: Some(logins), ..self }
     }
 
     /// The same gate, after which nothing passes that `journal` has not kept.
@@ -122,6 +131,14 @@ impl Gate {
             Decision::Accept | Decision::AcceptUnscanned => Ok(None),
             Decision::Quarantine(name) | Decision::Reject(name) => Ok(Some(name)),
             Decision::DeferUnjudged | Decision::DeferUnscanned | Decision::Object(_) => Err(Unscanned),
+        }
+    }
+
+    /// A message was accepted of who logged in as `login`; a store's, which sends for Sieve, is no mailbox's.
+    fn sent(&self, login: Option<&[u8]>) {
+        let login = login.and_then(|login| std::str::from_utf8(login).ok()).and_then(|login| fold(login).ok());
+        if let (Some(logins), Some(found)) = (&self.logins, login.and_then(|it| self.directory.find(&it))) {
+            logins.sent(&found);
         }
     }
 

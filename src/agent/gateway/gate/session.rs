@@ -199,6 +199,7 @@ impl Session {
             },
         };
         self.gate.count(&decision);
+        self.gate.sent(self.login.as_deref());
         self.change(decision, journalled).await?;
         Ok(self.postfix.send(Reply::Continue).await?)
     }

@@ -142,7 +142,7 @@ impl Passwords {
         let app = by.as_ref().and_then(|by| by.name.clone());
         self.0.metrics.judged(service, outcome, app.is_some());
         if let (Outcome::Allowed, Some(found)) = (outcome, &found) {
-            self.0.logins.record(&found.address, service.protocol(), app.as_deref(), source);
+            self.0.logins.record(found, service.protocol(), app.as_deref(), source);
         } else if outcome != Outcome::Unavailable {
             // A login that is not a mailbox may be a password typed into the wrong field.
             let login = found.as_ref().map(|found| &found.address);

@@ -15,13 +15,14 @@ use std::{
 use tokio::{task::spawn_blocking, time::sleep};
 
 use crate::{
-    agent::store::provision::{ClientError, Provisioner},
+    agent::store::{
+        SPOOL,
+        provision::{ClientError, Provisioner},
+    },
     journal::JournalId,
     wire::cyrus::{Error as FileError, Index, Record, cached_headers},
 };
 
-/// Of `imapd.conf`.
-const SPOOL: &str = "/data/spool";
 /// Clocks of gateways and stores differ by less, in seconds.
 const CLOCKS: u32 = 600;
 /// A file that Cyrus is writing is read again so often, after such a pause.

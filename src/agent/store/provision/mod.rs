@@ -165,6 +165,12 @@ impl Provisioner {
         if self.has(address, Need::Mailbox) { Ok(()) } else { result }
     }
 
+    /// The uid of the owner of what Cyrus has under `address`, as it is recorded.
+    #[must_use]
+    pub fn owner(&self, address: &str) -> Option<Box<str>> {
+        self.0.state().inventory().get(address)?.owner.clone()
+    }
+
     fn has(&self, address: &str, need: Need) -> bool {
         let found = self.0.replica.find(address).filter(|found| found.address == address);
         let uid = found.map(|found| found.entry.uid.clone()).unwrap_or_default();

@@ -47,8 +47,9 @@ impl Mailbox {
     /// With nothing known of its passwords.
     pub(super) fn new(fact: MailboxFact) -> Self {
         let apps = fact.apps.iter().map(|app| (app.name.clone(), Password::default())).collect();
-        let sending = Sending::of(&fact);
+        let (sending, marks) = (Sending::of(&fact), fact.marked);
         Self {
+            marks,
             fact,
             password: Password::default(),
             apps,

@@ -98,6 +98,8 @@ pub struct SystemFact {
     pub limits: SystemLimits,
     /// Directory services that know people's passwords.
     pub ldap: Vec<api::system::Ldap>,
+    /// After how long without a log-in a mailbox is unattended, in seconds.
+    pub unattended_after: i64,
 }
 
 impl From<&api::MailSystem> for SystemFact {
@@ -120,6 +122,7 @@ impl From<&api::MailSystem> for SystemFact {
             confirmed: object.annotations().get(CONFIRM_DELETION).map(|word| word.as_str().into()),
             limits: object.spec.limits,
             ldap: object.spec.authentication.ldap.clone(),
+            unattended_after: days(&object.spec.review.unattended_after).unwrap_or(60 * 86_400),
         }
     }
 }
@@ -168,6 +171,12 @@ impl From<&api::MailDomain> for DomainFact {
 /// A time such as `2026-11-25T08:00:00Z`, in seconds of Unix time.
 fn seconds(time: &str) -> Option<i64> {
     time.parse::<k8s_openapi::jiff::Timestamp>().ok().map(k8s_openapi::jiff::Timestamp::as_second)
+}
+
+/// The beginning of a day such as `2026-12-31`, in seconds of Unix time.
+fn date(day: &str) -> Option<i64> {
+    let day: jiff::civil::Date = day.parse().ok()?;
+    day.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|day| day.timestamp().as_second())
 }
 
 /// A number of days such as `90d`, in seconds.
@@ -231,6 +240,10 @@ pub struct MailboxFact {
     pub suspended: Option<i64>,
     /// The suspension that is to be lifted, by its time; 0 if that cannot be read.
     pub resume: Option<i64>,
+    /// When it is to be reviewed: the beginning of that day, in seconds of Unix time.
+    pub review_by: Option<i64>,
+    /// What status says is to be looked at.
+    pub marked: super::Marks,
     /// Whether it takes over what its store has under its address.
     pub adopt: bool,
     /// The RetiredMailbox whose mail it takes over.
@@ -290,6 +303,8 @@ impl TryFrom<&api::Mailbox> for MailboxFact {
             limits: spec.limits.unwrap_or_default(),
             suspended: status.sending_suspended.as_ref().map(|it| it.since.0.as_second()),
             resume: object.annotations().get(RESUME_SENDING).map(|time| seconds(time).unwrap_or_default()),
+            review_by: spec.review_by.as_deref().and_then(date),
+            marked: super::Marks::of(&status.conditions),
             restore_from: spec.restore_from.as_deref().map(Box::from),
             restored_from: status.restored_from.as_deref().map(Box::from),
             shard: status.shard,
@@ -340,6 +355,8 @@ pub struct Mailbox {
     pub sending: super::Sending,
     /// Its place within the limits of its domain.
     pub seat: super::Seat,
+    /// What is to be looked at.
+    pub marks: super::Marks,
 }
 
 /// A status in the API, in as few bytes as tell whether another one differs and since when it is what it is.
@@ -358,8 +375,10 @@ impl Published {
     #[must_use]
     pub fn of(status: &api::MailboxStatus) -> Self {
         let ready = crate::conditions::get(&status.conditions, "Ready");
+        // The use of a mailbox is written apart, and changes all the time.
+        let decided = api::MailboxStatus { usage: None, ..status.clone() };
         Self {
-            digest: digest(status, |status| &mut status.conditions),
+            digest: digest(&decided, |status| &mut status.conditions),
             ready: ready.and_then(|ready| ready.status.to_ascii_lowercase().parse().ok()),
             since: ready.map_or(0, |ready| ready.last_transition_time.0.as_second()),
         }

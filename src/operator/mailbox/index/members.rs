@@ -96,6 +96,12 @@ impl MailboxFact {
     pub(super) fn is_shared(&self) -> bool {
         self.sharing.kind == MailboxType::Shared
     }
+
+    /// Whether others read it besides its owner, or instead.
+    #[must_use]
+    pub fn has_members(&self) -> bool {
+        self.is_shared() || !self.sharing.members.is_empty()
+    }
 }
 
 impl Index {

@@ -19,6 +19,7 @@ mod limits;
 #[cfg(test)]
 mod limits_tests;
 mod login;
+mod marks;
 mod members;
 #[cfg(test)]
 mod members_tests;
@@ -49,6 +50,7 @@ pub use forwarding::{ForwardProblem, Wish};
 pub use groups::{Claimant, Group, GroupFact, GroupProblem, GroupVerdict, MOST};
 pub use limits::{Full, Occupancy};
 pub use login::{Ask, Login, LoginProblem, Password, Print};
+pub use marks::{ATTENDED, Absence, Fullness, Marks, QUOTA_LEFT, REVIEW_DUE, View};
 pub use members::{Bound, MemberProblem, Sharing};
 pub use moving::{Former, Hindrance, Moving};
 pub use placement::Obstacle;
@@ -190,6 +192,7 @@ impl Index {
         let seat = old.seat.carried(
             crate::directory::domain_of(&fact.address) == crate::directory::domain_of(&before.address),
         );
+        let marks = old.marks;
         // The same object is about to be there again; another one leaves its predecessor's mail behind.
         if same_object {
             self.unlink_mailbox(key);
@@ -199,7 +202,7 @@ impl Index {
         self.insert_mailbox(key, fact);
         if let Some(mailbox) = self.mailboxes.get_mut(key).filter(|_| same_object) {
             mailbox.inherit(&before, password, apps);
-            (mailbox.sending, mailbox.seat) = (sending, seat);
+            (mailbox.sending, mailbox.seat, mailbox.marks) = (sending, seat, marks);
         }
     }
 

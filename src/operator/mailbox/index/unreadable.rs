@@ -193,6 +193,9 @@ fn held(meta: &Meta, address: &str, mut aliases: Vec<Arc<str>>, entry: &MailboxE
         limits: entry.limits,
         suspended: entry.sending_suspended,
         resume: None,
+        // Nobody knows what it says, and its condition is another.
+        review_by: None,
+        marked: super::Marks::default(),
         adopt: entry.adopt,
         restore_from: None,
         restored_from: None,

@@ -1,0 +1,168 @@
+//! `cyrus.header` of a folder (Cyrus 3.10): a greeting, then one line, a list of keys and values in parentheses. `N` is the
+//! folder's name in Cyrus' own notation, `T` its type. `A`, the access list, and `U`, the names of keywords, hold words of
+//! users, which are skipped.
+
+use super::Error;
+
+/// `MAILBOX_HEADER_MAGIC` of `imap/mailbox.h`.
+pub(super) const GREETING: &[u8] = b"\xa1\x02\x8b\rCyrus mailbox header\n\
+    \"The best thing about this system was that it had lots of goals.\"\n\t--Jim Morris on Andrew\n";
+
+/// Where a folder belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The address of its mailbox.
+    pub address: String,
+    /// The first part of its name, as Cyrus keeps it; none for the inbox.
+    pub top: Option<String>,
+    /// Whether it is for mail, and not for scripts or subscriptions of programs.
+    pub mail: bool,
+}
+
+impl Place {
+    /// Reads a file. None for a folder of no mailbox, or one that was deleted.
+    ///
+    /// # Errors
+    /// It is half written, or of a release that is not known.
+    pub fn parse(file: &[u8]) -> Result<Option<Self>, Error> {
+        let list = file.strip_prefix(GREETING).and_then(|rest| rest.strip_prefix(b"%(")).ok_or(Error::Torn)?;
+        let mut words = Words(list);
+        let (mut name, mut kind) = (None, None);
+        while let Some(key) = words.next()? {
+            let value = words.next()?.ok_or(Error::Torn)?;
+            match (key.as_slice(), value) {
+                (b"N", value) => name = Some(value),
+                (b"T", value) => kind = Some(value),
+                _ => {}
+            }
+        }
+        let (name, kind) = (name.ok_or(Error::Torn)?, kind.ok_or(Error::Torn)?);
+        let name = String::from_utf8(name).map_err(|_| Error::Torn)?;
+        Ok(split(&name).map(|(address, top)| Self { address, top, mail: kind.starts_with(b"e") }))
+    }
+}
+
+/// `DOMAIN!user.LOCAL.FOLDER`, in which a dot of a name is written as `^`.
+fn split(name: &str) -> Option<(String, Option<String>)> {
+    let (domain, path) = name.split_once('!')?;
+    let mut parts = path.strip_prefix("user.")?.split('.');
+    let local = parts.next()?.replace('^', ".");
+    Some((format!("{local}@{domain}"), parts.next().map(|top| top.replace('^', "."))))
+}
+
+/// The words of a list, up to its end. A list within it is an empty word.
+struct Words<'a>(&'a [u8]);
+
+impl Words<'_> {
+    fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        self.0 = self.0.trim_ascii_start();
+        match self.0 {
+            [b')', rest @ ..] => {
+                self.0 = rest;
+                Ok(None)
+            }
+            [b'(', rest @ ..] | [b'%', b'(', rest @ ..] => {
+                self.0 = rest;
+                let mut depth = 1;
+                while depth > 0 {
+                    match self.0 {
+                        [] => return Err(Error::Torn),
+                        [b' ', rest @ ..] => self.0 = rest,
+                        [b'(', rest @ ..] | [b'%', b'(', rest @ ..] => (self.0, depth) = (rest, depth + 1),
+                        [b')', rest @ ..] => (self.0, depth) = (rest, depth - 1),
+                        _ => drop(self.word()?),
+                    }
+                }
+                Ok(Some(Vec::new()))
+            }
+            _ => self.word().map(Some),
+        }
+    }
+
+    /// An atom, a string in quotes, or a literal.
+    fn word(&mut self) -> Result<Vec<u8>, Error> {
+        match self.0 {
+            [b'"', rest @ ..] => {
+                let (mut word, mut at) = (Vec::new(), 0);
+                loop {
+                    match rest.get(at).ok_or(Error::Torn)? {
+                        b'"' => break,
+                        b'\\' => at += 1,
+                        _ => {}
+                    }
+                    word.push(*rest.get(at).ok_or(Error::Torn)?);
+                    at += 1;
+                }
+                self.0 = &rest[at + 1..];
+                Ok(word)
+            }
+            [b'{', rest @ ..] => {
+                let end = rest.iter().position(|byte| *byte == b'}').ok_or(Error::Torn)?;
+                let digits = rest[..end].strip_suffix(b"+").unwrap_or(&rest[..end]);
+                let length: usize =
+                    std::str::from_utf8(digits).ok().and_then(|it| it.parse().ok()).ok_or(Error::Torn)?;
+                let content = rest[end + 1..].strip_prefix(b"\r\n").ok_or(Error::Torn)?;
+                let word = content.get(..length).ok_or(Error::Torn)?;
+                self.0 = &content[length..];
+                Ok(word.to_vec())
+            }
+            all => {
+                let end = all.iter().position(|byte| b" ()".contains(byte)).ok_or(Error::Torn)?;
+                if end == 0 {
+                    return Err(Error::Torn);
+                }
+                self.0 = &all[end..];
+                Ok(all[..end].to_vec())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn file(list: &str) -> Vec<u8> {
+        [GREETING, list.as_bytes()].concat()
+    }
+
+    fn place(list: &str) -> Option<(String, Option<String>, bool)> {
+        let place = Place::parse(&file(list)).unwrap()?;
+        Some((place.address, place.top, place.mail))
+    }
+
+    #[test]
+    fn a_folder_belongs_to_the_mailbox_that_its_name_says() {
+        let inbox = "%(T e N x.vn!user.an^nguyen I 8f-1 Q x.vn!user.an^nguyen A %(an.nguyen@x.vn lrs N \"b c\") U (N \"(T\"))\n";
+        assert_eq!(place(inbox), Some(("an.nguyen@x.vn".into(), None, true)));
+        let folder = "%(T e N {29+}\r\nx.vn!user.an.C&AfQ- vi^x.2026 I 8f)\n";
+        assert_eq!(place(folder), Some(("an@x.vn".into(), Some("C&AfQ- vi.x".into()), true)));
+        assert_eq!(
+            place("%(T f N \"x.vn!user.an.#sieve\" I 8f)\n"),
+            Some(("an@x.vn".into(), Some("#sieve".into()), false))
+        );
+    }
+
+    #[test]
+    fn what_is_deleted_or_nobodys_belongs_to_no_mailbox() {
+        for name in ["x.vn!DELETED.user.an.6B04D33E", "x.vn!shared.x", "user.an"] {
+            assert_eq!(place(&format!("%(T e N {name} I 8f)\n")), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn half_of_a_file_is_torn() {
+        let whole = file("%(T e N \"x.vn!user.an\" I 8f A %(an lrs))\n");
+        for end in 0..whole.len() - 1 {
+            assert_eq!(Place::parse(&whole[..end]), Err(Error::Torn), "{end}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = Place::parse(&[GREETING, b"%(", &bytes].concat());
+        }
+    }
+}

@@ -92,6 +92,7 @@ impl<V: PartialEq> Changes<V> {
     }
 
     /// What changed after a number, the oldest change first; the number to go on from; and whether there is more.
+    #[must_use]
     pub fn since(&self, wanted: Wanted) -> (Vec<(&Arc<str>, &V)>, u64, bool) {
         let (mut next, mut page) = (wanted.since.min(self.last), Vec::new());
         for (sequence, address) in self.order.range(wanted.since.saturating_add(1)..).take(wanted.limit) {
@@ -116,9 +117,12 @@ mod tests {
     fn pages_go_on_where_the_last_one_ended_and_show_each_value_once_in_its_latest_state() {
         let mut changes = Changes::default();
         let [a, b, c]: [Arc<str>; 3] = ["a".into(), "b".into(), "c".into()];
-        (changes.set(&a, 1), changes.set(&b, 2), changes.set(&c, 3));
+        for (address, value) in [(&a, 1), (&b, 2), (&c, 3)] {
+            changes.set(address, value);
+        }
         assert_eq!(names(&changes, 0, 2), (vec!["a=1".into(), "b=2".into()], 2, true));
-        (changes.set(&a, 4), changes.set(&b, 2));
+        changes.set(&a, 4);
+        changes.set(&b, 2);
         assert_eq!(names(&changes, 2, 9), (vec!["c=3".into(), "a=4".into()], 4, false));
         changes.remove("a");
         assert_eq!(names(&changes, 3, 9), (Vec::new(), 3, false));

@@ -104,7 +104,10 @@ async fn the_agent_serves_every_socket_tells_its_state_and_ends_when_asked() {
     let status = http(address, "/status").await.unwrap();
     assert!(status.ends_with(r#"{"bulk":{},"directory":{"s-directory":1,"s-directory-1-0":1}}"#), "{status}");
     let logins = http(address, "/logins?since=0").await.unwrap();
-    assert!(logins.contains(r#""next":0,"more":false,"began":"#) && logins.ends_with(r#""logins":[]}"#), "{logins}");
+    assert!(
+        logins.contains(r#""next":0,"more":false,"began":"#) && logins.ends_with(r#""logins":[]}"#),
+        "{logins}"
+    );
     let metrics = http(address, "/metrics").await.unwrap();
     for metric in ["mail_directory_mailboxes 3", "mail_socketmap_lookups_total{answer=\"Found\"} 1"] {
         assert!(metrics.contains(metric), "{metric} in {metrics}");

@@ -83,6 +83,7 @@ pub(super) struct Kept {
 }
 
 /// What is noted of a mailbox.
+#[derive(Clone, Copy)]
 pub(super) enum Note<'a> {
     /// A log-in.
     Login {
@@ -285,7 +286,12 @@ mod tests {
     fn the_app_password_unused_for_longest_is_forgotten_for_a_new_one() {
         let mut accounts = Accounts::new(7, []);
         for n in 0..=u32::try_from(APPS).unwrap() {
-            accounts.record("an@x.vn", "u", login(Protocol::Imap, Some(&format!("app{n}")), None), 1000 + n * GRAIN);
+            accounts.record(
+                "an@x.vn",
+                "u",
+                login(Protocol::Imap, Some(&format!("app{n}")), None),
+                1000 + n * GRAIN,
+            );
         }
         let apps = &accounts.since(0, 1).logins[0].account.apps;
         assert!(apps.len() == APPS && !apps.contains_key("app0") && apps.contains_key("app1"));

@@ -169,7 +169,9 @@ mod tests {
         let page = again.since(0, 10);
         let names: Vec<_> = page.logins.iter().map(|login| &*login.address).collect();
         assert_eq!((names, page.more), (vec!["an@x.vn"], false));
-        assert!(page.logins[0].account.last(Protocol::Imap).is_some() && page.logins[0].account.sent.is_some());
+        assert!(
+            page.logins[0].account.last(Protocol::Imap).is_some() && page.logins[0].account.sent.is_some()
+        );
         assert_eq!(page.began, logins.since(0, 1).began);
         assert_ne!(page.epoch, logins.since(0, 10).epoch, "a reader begins anew after a restart");
     }

@@ -60,9 +60,7 @@ impl Controller {
                     | Target::Usage(_)
                     | Target::Group(_)
                     | Target::Retired(_)
-                    | Target::System(_) => {
-                        Progress::Served
-                    }
+                    | Target::System(_) => Progress::Served,
                 };
                 match signing {
                     Progress::Served => held.push(target.clone()),

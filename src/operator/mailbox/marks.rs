@@ -5,7 +5,7 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 
-use super::index::{ATTENDED, Absence, Fullness, Key, MailboxFact, Marks, QUOTA_LEFT, REVIEW_DUE};
+use super::index::{ATTENDED, Absence, Fullness, Key, Marks, QUOTA_LEFT, REVIEW_DUE};
 use crate::conditions::{self, Finding};
 
 /// A quota that ran out longer ago than this, in seconds, was told already.
@@ -13,7 +13,7 @@ const LATELY: i64 = 3600;
 
 /// The conditions that tell of the marks; none tells that there is nothing to look at. What they say does not change while
 /// the mark stands, so that it is written once.
-pub fn conditions(key: &Key, fact: &MailboxFact, marks: Marks) -> Vec<Condition> {
+pub fn conditions(key: &Key, generation: i64, marks: Marks) -> Vec<Condition> {
     let review = marks.review_due.map(|since| {
         let message = format!(
             "The day of spec.reviewBy has come. Is the mailbox still needed, and whose is it? Then set a later day, or: kubectl delete mailbox {}",
@@ -26,7 +26,7 @@ pub fn conditions(key: &Key, fact: &MailboxFact, marks: Marks) -> Vec<Condition>
     let all = [review, absence, fullness].into_iter().flatten();
     all.flat_map(|(finding, since)| {
         let since = Time(Timestamp::from_second(since).unwrap_or(Timestamp::UNIX_EPOCH));
-        conditions::merge(&[], &[finding], Some(fact.meta.generation), &since)
+        conditions::merge(&[], &[finding], Some(generation), &since)
     })
     .collect()
 }
@@ -43,15 +43,22 @@ fn absence(never: bool) -> Finding {
 fn fullness(level: Fullness) -> Finding {
     let (reason, what) = match level {
         Fullness::Nearly => ("NearlyFull", "At least 85 % of spec.quota is used, after 90 % was"),
-        Fullness::Full => ("Full", "spec.quota is used up: new mail waits with its senders and comes back to them"),
+        Fullness::Full => {
+            ("Full", "spec.quota is used up: new mail waits with its senders and comes back to them")
+        }
     };
-    Finding::no(QUOTA_LEFT, reason, format!("{what}. Have the owner delete mail and empty the trash, or raise spec.quota."))
+    Finding::no(
+        QUOTA_LEFT,
+        reason,
+        format!("{what}. Have the owner delete mail and empty the trash, or raise spec.quota."),
+    )
 }
 
 /// What is told as Events: trouble, but not what is only to be looked at some day. A thousand mailboxes may come to be
 /// unattended in one night, and the MailSystem says how many they are.
 pub fn trouble(conditions: &[Condition], now: Timestamp) -> Vec<Condition> {
-    let lately = |condition: &Condition| now.as_second() - condition.last_transition_time.0.as_second() < LATELY;
+    let lately =
+        |condition: &Condition| now.as_second() - condition.last_transition_time.0.as_second() < LATELY;
     let told = |condition: &&Condition| match condition.type_.as_str() {
         ATTENDED => false,
         // It may be written again for another reason.
@@ -64,11 +71,11 @@ pub fn trouble(conditions: &[Condition], now: Timestamp) -> Vec<Condition> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operator::mailbox::index::{ObjectName, tests::mailbox};
+    use crate::operator::mailbox::index::ObjectName;
 
     fn marked(marks: Marks) -> Vec<Condition> {
         let key: Key = ObjectName::new("n", "an").into();
-        conditions(&key, &mailbox(1, "an@x.vn", &[]), marks)
+        conditions(&key, 1, marks)
     }
 
     #[test]

@@ -6,11 +6,11 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 
-use super::{agents::StoreFailure, marks};
 use super::index::{
     Bound, Estate, Former, ForwardProblem, Full, Hindrance, Key, Login, LoginProblem, Mailbox, MailboxFact,
     MemberProblem, Obstacle, Problem, Verdict, Which,
 };
+use super::{agents::StoreFailure, marks};
 use crate::{
     agent::sending::BULK,
     api::{
@@ -80,7 +80,7 @@ pub fn mailbox(
         conditions: conditions::merge(&old, &[finding], Some(fact.meta.generation), now)
             .into_iter()
             .chain(cannot_send(key, mailbox))
-            .chain(marks::conditions(key, fact, mailbox.marks))
+            .chain(marks::conditions(key, fact.meta.generation, mailbox.marks))
             .collect(),
         usage: None,
     }

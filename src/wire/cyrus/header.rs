@@ -25,7 +25,8 @@ impl Place {
     /// # Errors
     /// It is half written, or of a release that is not known.
     pub fn parse(file: &[u8]) -> Result<Option<Self>, Error> {
-        let list = file.strip_prefix(GREETING).and_then(|rest| rest.strip_prefix(b"%(")).ok_or(Error::Torn)?;
+        let list =
+            file.strip_prefix(GREETING).and_then(|rest| rest.strip_prefix(b"%(")).ok_or(Error::Torn)?;
         let mut words = Words(list);
         let (mut name, mut kind) = (None, None);
         while let Some(key) = words.next()? {

@@ -136,7 +136,8 @@ impl Gate {
 
     /// A message was accepted of who logged in as `login`; a store's, which sends for Sieve, is no mailbox's.
     fn sent(&self, login: Option<&[u8]>) {
-        let login = login.and_then(|login| std::str::from_utf8(login).ok()).and_then(|login| fold(login).ok());
+        let login =
+            login.and_then(|login| std::str::from_utf8(login).ok()).and_then(|login| fold(login).ok());
         if let (Some(logins), Some(found)) = (&self.logins, login.and_then(|it| self.directory.find(&it))) {
             logins.sent(&found);
         }

@@ -171,7 +171,10 @@ mod tests {
         let changed = fs::metadata(folder.path().join("cyrus.index")).unwrap().mtime();
         assert_eq!(mark(folder.path(), changed).unwrap(), Some(Mark::default()));
         let later = mark(folder.path(), changed + 10).unwrap();
-        assert!(later.is_some_and(|it| it != Mark::default()) && later == mark(folder.path(), changed + 20).unwrap());
+        assert!(
+            later.is_some_and(|it| it != Mark::default())
+                && later == mark(folder.path(), changed + 20).unwrap()
+        );
         assert_eq!(mark(&folder.path().join("x"), changed).unwrap(), None);
     }
 }

@@ -98,14 +98,17 @@ impl Usage {
                 (folders, found)
             });
             // Only a panic ends it early; what was known is read anew then.
-            let (kept, found) = round.await.unwrap_or_else(|error| {
-                (Folders::default(), Err(std::io::Error::other(error)))
-            });
+            let (kept, found) =
+                round.await.unwrap_or_else(|error| (Folders::default(), Err(std::io::Error::other(error))));
             folders = kept;
             match found {
                 Ok(found) => {
                     if let Some(trouble) = &found.trouble {
-                        tracing::debug!(folders = found.unread, trouble, "some folders are counted as they were");
+                        tracing::debug!(
+                            folders = found.unread,
+                            trouble,
+                            "some folders are counted as they were"
+                        );
                     }
                     self.take(found, |address| provisioner.owner(address));
                 }
@@ -128,8 +131,8 @@ impl Usage {
             let owner = owner(address);
             (owner != held.owner).then(|| (address.clone(), Held { owner, ..held.clone() }))
         };
-        let changed: Vec<_> = changes.iter().filter_map(other).collect();
-        for (address, held) in changed {
+        let moved: Vec<_> = changes.iter().filter_map(other).collect();
+        for (address, held) in moved {
             changes.set(&address, held);
         }
     }

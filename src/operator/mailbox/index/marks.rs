@@ -131,8 +131,7 @@ impl Marks {
         let percent = u64::try_from(u128::from(used) * 100 / u128::from(quota)).unwrap_or(u64::MAX);
         let level = match (percent, self.fullness) {
             (100.., _) => Some(Fullness::Full),
-            (NEARLY.., _) => Some(Fullness::Nearly),
-            (ENOUGH.., Some(_)) => Some(Fullness::Nearly),
+            (NEARLY.., _) | (ENOUGH.., Some(_)) => Some(Fullness::Nearly),
             _ => None,
         }?;
         let since = self.fullness.filter(|(old, _)| *old == level).map_or(now, |(_, since)| since);
@@ -160,11 +159,13 @@ impl Index {
             self.changes.mailboxes.insert(key.clone());
         }
     }
+}
 
-    /// The Mailboxes by which this one is read: its members, and itself if somebody logs in to it.
-    pub fn readers<'a>(&'a self, key: &'a Key, mailbox: &'a Mailbox) -> impl Iterator<Item = &'a Key> {
-        let own = (mailbox.fact.sharing.kind != MailboxType::Shared).then_some(key);
-        own.into_iter().chain(mailbox.fact.sharing.bound.iter().map(|bound| &bound.key))
+impl Mailbox {
+    /// The Mailboxes by which this one, which is `key`, is read: its members, and itself if somebody logs in to it.
+    pub fn readers<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = &'a Key> {
+        let own = (self.fact.sharing.kind != MailboxType::Shared).then_some(key);
+        own.into_iter().chain(self.fact.sharing.bound.iter().map(|bound| &bound.key))
     }
 }
 

@@ -27,7 +27,7 @@ type Content = (BTreeSet<String>, BTreeMap<String, Entry>, BTreeMap<String, Vec<
 enum Op {
     System(usize, Option<SystemFact>),
     Domain(usize, Option<DomainFact>),
-    Mailbox(usize, Option<MailboxFact>),
+    Mailbox(usize, Option<Box<MailboxFact>>),
     Group(usize, Option<GroupFact>),
 }
 
@@ -59,7 +59,7 @@ fn op() -> impl Strategy<Value = Op> {
                 let letter = |at: usize, first: u8| own.as_bytes()[at] - first;
                 let object = meta(age, letter(0, b'u') * 6 + letter(2, b'x') * 2 + uid);
                 let moving = Moving { settled: uid == 1, ..Moving::default() };
-                MailboxFact { state, meta: object, moving, ..mailbox(age, &own, &aliases) }
+                Box::new(MailboxFact { state, meta: object, moving, ..mailbox(age, &own, &aliases) })
             }),
         )
     });
@@ -101,8 +101,8 @@ fn play(index: &mut Index, state: &mut State, op: Op) {
             state.1.remove(&n);
         }
         Op::Mailbox(n, Some(fact)) => {
-            index.apply_mailbox(&key(n), fact.clone());
-            state.2.insert(n, (key(n), fact));
+            index.apply_mailbox(&key(n), (*fact).clone());
+            state.2.insert(n, (key(n), *fact));
         }
         Op::Mailbox(n, None) => {
             index.remove_mailbox(&key(n));

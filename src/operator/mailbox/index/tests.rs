@@ -34,6 +34,7 @@ pub(super) fn system(uid: u8, tenants: &[&str]) -> SystemFact {
         confirmed: None,
         limits: SystemLimits::default(),
         ldap: Vec::new(),
+        unattended_after: 0,
     }
 }
 
@@ -68,6 +69,8 @@ pub(super) fn mailbox(created: i64, address: &str, aliases: &[&str]) -> MailboxF
         limits: MailboxLimits::default(),
         suspended: None,
         resume: None,
+        review_by: None,
+        marked: Marks::default(),
         adopt: false,
         restore_from: None,
         restored_from: None,

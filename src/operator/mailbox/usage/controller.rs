@@ -120,19 +120,26 @@ impl Controller {
 
     /// Writes the use of a mailbox, and has it reviewed if its marks differ.
     fn say_usage(&mut self, key: &Key, clock: i64) {
+        if let Some(entry) = self.usage.entries.get_mut(key) {
+            entry.place = super::Place::None;
+        }
         let Some(mailbox) = self.index.mailbox(key) else { return };
         let marks = self.usage.marks(key, mailbox, &self.index, clock);
         let (shared, uid) = (mailbox.fact.has_members(), mailbox.fact.meta.uid.to_string());
         if let Some(entry) = self.usage.entries.get_mut(key) {
-            entry.place = super::Place::None;
             let known = entry.known;
             if known.told(shared) != entry.told.told(shared) && entry.writing.is_none() {
                 entry.writing = Some(known);
                 let status = known.patch(shared);
                 // Every write is one of its own: no digest is another's.
-                let published = Published { digest: super::mark(&status.to_string()), ..Published::default() };
+                let published =
+                    Published { digest: super::mark(&status.to_string()), ..Published::default() };
                 let word = Word { uid, status, published, trouble: Vec::new() };
                 self.statuses.push(Target::Usage(key.clone()), word);
+                if marks != mailbox.marks {
+                    // Its conditions are another write.
+                    self.usage.pace.charge();
+                }
             }
         }
         if marks != mailbox.marks {

@@ -32,7 +32,7 @@ pub struct Figures {
     /// When one was last sent.
     pub sent: u32,
     /// The last log-ins by protocol.
-    logins: [u32; 4],
+    pub logins: [u32; 4],
 }
 
 impl Figures {
@@ -81,7 +81,14 @@ impl Figures {
     pub fn told(self, shared: bool) -> Self {
         let (unseen, oldest_unseen) = if shared { (0, 0) } else { (self.unseen, self.oldest_unseen) };
         let used = quantity::bytes(&size(self.used.div_ceil(1024))).unwrap_or(self.used);
-        Self { unseen, oldest_unseen, used, ..self }
+        Self { used, unseen, oldest_unseen, ..self }
+    }
+
+    /// How much of a quota is used, in percent, as far as that is known.
+    #[must_use]
+    pub fn percent(&self, quota: Option<u64>) -> Option<u64> {
+        let quota = quota.filter(|quota| *quota > 0 && self.stored)?;
+        u64::try_from(u128::from(self.used) * 100 / u128::from(quota)).ok()
     }
 
     /// The last log-in.
@@ -144,22 +151,24 @@ mod tests {
         }
     }
 
+    /// What a merge patch takes away is not there.
+    fn strip(value: &mut Value) {
+        if let Value::Object(fields) = value {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(strip);
+        }
+    }
+
     fn published(figures: Figures, shared: bool) -> MailboxUsage {
         let mut patch = figures.patch(shared);
-        // What a merge patch takes away is not there.
-        fn strip(value: &mut Value) {
-            if let Value::Object(fields) = value {
-                fields.retain(|_, value| !value.is_null());
-                fields.values_mut().for_each(strip);
-            }
-        }
         strip(&mut patch);
         serde_json::from_value(patch["usage"].clone()).unwrap()
     }
 
     #[test]
     fn what_status_says_is_read_back_as_it_was() {
-        let account: Account = serde_json::from_value(json!({"IMAP": 900, "Submission": 950, "sent": 960})).unwrap();
+        let account: Account =
+            serde_json::from_value(json!({"IMAP": 900, "Submission": 950, "sent": 960})).unwrap();
         let known = Figures::default().with_store(&store(123_456_789, 3, Some(800))).with_gateway(&account);
         let usage = published(known, false);
         assert_eq!((usage.used.as_deref(), usage.messages, usage.unseen), (Some("117Mi"), Some(3), Some(2)));
@@ -174,7 +183,10 @@ mod tests {
     fn what_is_not_known_is_absent_and_never_zero() {
         assert_eq!(published(Figures::default(), false), MailboxUsage::default());
         let empty = published(Figures::default().with_store(&store(0, 0, None)), false);
-        assert_eq!((empty.used.as_deref(), empty.messages, empty.last_received), (Some("0Ki"), Some(0), None));
+        assert_eq!(
+            (empty.used.as_deref(), empty.messages, empty.last_received),
+            (Some("0Ki"), Some(0), None)
+        );
     }
 
     #[test]

@@ -27,9 +27,7 @@ use self::{
     pace::{Pace, Place, When, when},
     read::Cursors,
 };
-use super::{
-    index::{Index, Key, Mailbox, Marks, View},
-};
+use super::index::{Index, Key, Mailbox, Marks, View};
 use crate::{api, names::SystemName};
 
 /// Between questions to the agents.
@@ -38,6 +36,9 @@ const EVERY: Duration = Duration::from_secs(15);
 const SOON: Duration = Duration::from_millis(200);
 /// Time alone changes something: all mailboxes are looked at so often.
 const SWEEP: Duration = Duration::from_mins(10);
+
+/// A mailbox that comes to use so much of its quota, in percent, is written at once. Marks tell of more.
+const MUCH: u64 = 80;
 
 /// What is known of one mailbox.
 #[derive(Clone, Copy, Debug, Default)]
@@ -128,7 +129,10 @@ impl Usages {
         let when = if entry.writing.is_some() && marks == mailbox.marks {
             When::Never
         } else {
-            when(&told, &known, entry.told_at, marks != mailbox.marks)
+            let much =
+                |figures: Figures| figures.percent(mailbox.fact.quota).is_some_and(|part| part >= MUCH);
+            let crossed = marks != mailbox.marks || much(known) && !much(told);
+            when(&told, &known, entry.told_at, crossed)
         };
         if let Some(entry) = self.entries.get_mut(key) {
             entry.place = self.pace.put(key, entry.place, when);
@@ -141,7 +145,7 @@ impl Usages {
         let system = index.listed_in(key);
         let fact = &mailbox.fact;
         let read = if fact.has_members() {
-            let readers = index.readers(key, mailbox).filter_map(|reader| self.entries.get(reader));
+            let readers = mailbox.readers(key).filter_map(|reader| self.entries.get(reader));
             readers.map(|entry| entry.known.reading()).max().unwrap_or_default()
         } else if fact.sharing.kind == api::MailboxType::Service {
             // A program that only sends uses it, too.

@@ -115,8 +115,13 @@ impl Pace {
             None if due => self.later.pop_first()?.1,
             None => return None,
         };
-        self.spent += STEP;
+        self.charge();
         Some(key)
+    }
+
+    /// One more was written.
+    pub fn charge(&mut self) {
+        self.spent += STEP;
     }
 
     /// When to come again.
@@ -159,10 +164,16 @@ mod tests {
         assert_eq!(when(&told, &told, 1000, false), When::Never);
         assert_eq!(when(&told, &more, 1000, false), When::At(1900));
         assert_eq!(when(&told, &told, 1000, true), When::Now, "a condition changes");
-        assert_eq!(when(&Figures { messages: 1, received: 5, ..logged_in(0) }, &told, 1000, false), When::Now);
+        assert_eq!(
+            when(&Figures { messages: 1, received: 5, ..logged_in(0) }, &told, 1000, false),
+            When::Now
+        );
         assert_eq!(when(&logged_in(100), &told, 1000, false), When::Now, "the first message");
         // After an upgrade all mailboxes have their first figures: none of them comes before the others.
-        assert_eq!(when(&Figures::default(), &Figures { messages: 9, ..logged_in(0) }, 0, false), When::At(900));
+        assert_eq!(
+            when(&Figures::default(), &Figures { messages: 9, ..logged_in(0) }, 0, false),
+            When::At(900)
+        );
     }
 
     #[test]
@@ -196,16 +207,19 @@ mod tests {
     fn one_that_waits_comes_no_later_for_a_further_change_and_first_if_it_matters() {
         let start = Instant::now();
         let (mut pace, a, b) = (Pace::new(start), key(1), key(2));
-        let place = pace.put(&a, Place::None, When::At(100));
-        assert_eq!(pace.put(&a, place, When::At(200)), place);
+        let waits = pace.put(&a, Place::None, When::At(100));
+        assert_eq!(pace.put(&a, waits, When::At(200)), waits);
         let other = pace.put(&b, Place::None, When::At(50));
-        assert_eq!(pace.put(&a, place, When::Now), Place::First);
+        assert_eq!(pace.put(&a, waits, When::Now), Place::First);
         let now = start + STEP * 2;
-        assert_eq!((pace.next(now, 60), pace.next(now, 60), pace.next(now, 60)), (Some(a), Some(b.clone()), None));
+        assert_eq!(
+            (pace.next(now, 60), pace.next(now, 60), pace.next(now, 60)),
+            (Some(a), Some(b.clone()), None)
+        );
         assert_eq!(pace.put(&b, other, When::Never), Place::None);
-        let place = pace.put(&b, Place::None, When::At(100));
+        let waits = pace.put(&b, Place::None, When::At(100));
         assert_eq!(pace.due(now, 60), Some(now + Duration::from_secs(40)));
-        assert_eq!(pace.put(&b, place, When::Never), Place::None);
+        assert_eq!(pace.put(&b, waits, When::Never), Place::None);
         assert_eq!((pace.len(), pace.due(now, 60)), (0, None));
     }
 }

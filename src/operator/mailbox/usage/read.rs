@@ -149,14 +149,14 @@ mod tests {
         let answer = async move |RawQuery(query): RawQuery| {
             let Wanted { since, limit } = Wanted::of(query.as_deref());
             let next = (since + limit as u64).min(mailboxes);
-            let told = |n| {
-                serde_json::json!({"address": format!("u{n}@x.vn"), "owner": "u", "used": n, "messages": 1, "unseen": 0})
-            };
+            let told = |n| serde_json::json!({"address": format!("u{n}@x.vn"), "owner": "u", "used": n, "messages": 1, "unseen": 0});
             let page = (since..next).map(told).collect::<Vec<_>>();
-            Json(serde_json::json!({"epoch": epoch, "next": next, "more": next < mailboxes, "mailboxes": page}))
+            Json(
+                serde_json::json!({"epoch": epoch, "next": next, "more": next < mailboxes, "mailboxes": page}),
+            )
         };
         let listener = tokio::net::TcpListener::bind((ip, ports::HTTP)).await.unwrap();
-        tokio::spawn(async { axum::serve(listener, Router::new().route("/usage", get(answer))).await });
+        tokio::spawn(async move { axum::serve(listener, Router::new().route("/usage", get(answer))).await });
     }
 
     fn source(ip: &str, cursor: Cursor) -> Source {

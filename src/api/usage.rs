@@ -1,11 +1,11 @@
-//! What is known of the use of a mailbox, and what a system's review amounts to.
+//! What is known of the use of a mailbox.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What is known of a mailbox's use, as its store and the gateways tell. What is absent is not known, or never was. A change
-/// is written within 15 minutes, the first log-in and the first message at once.
+/// is written within 15 minutes, the first log-in and the first messages at once.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct MailboxUsage {

@@ -28,7 +28,12 @@ use crate::harness::TestApi;
 /// Starts a gateway and a store of shard 0 of the system `demo`, both at `ip`, and an anti-spam pod, and gives what the
 /// first two hold.
 pub async fn start(api: &TestApi, ip: &str) -> Replica {
-    let replica = start_without_antispam(api, ip).await;
+    start_telling(api, ip, Router::new()).await
+}
+
+/// [`start`] with an agent that answers these routes, too.
+pub async fn start_telling(api: &TestApi, ip: &str, routes: Router) -> Replica {
+    let replica = start_daemons(api, ip, routes).await;
     let (folder, beside) = (
         tempfile::tempdir().unwrap(),
         format!("{}.2", ip.strip_suffix(".1").expect("an address that ends in 1")),
@@ -56,6 +61,10 @@ pub async fn antispam(api: &TestApi, ip: &str, folder: &Path) {
 
 /// [`start`] but for the anti-spam pod.
 pub async fn start_without_antispam(api: &TestApi, ip: &str) -> Replica {
+    start_daemons(api, ip, Router::new()).await
+}
+
+async fn start_daemons(api: &TestApi, ip: &str, routes: Router) -> Replica {
     let replica = Replica::new(SystemName::new(&api.namespace, "demo"));
     let said = replica.clone();
     let status = get(async move || {
@@ -65,7 +74,7 @@ pub async fn start_without_antispam(api: &TestApi, ip: &str) -> Replica {
     });
     let address = (ip.parse::<IpAddr>().unwrap(), mail_operator::names::ports::HTTP);
     let listener = tokio::net::TcpListener::bind(address).await.unwrap();
-    tokio::spawn(async { axum::serve(listener, Router::new().route("/status", status)).await });
+    tokio::spawn(async { axum::serve(listener, routes.route("/status", status)).await });
     let secrets = Api::namespaced(api.as_service_account(&api.namespace, "demo-gateway"), &api.namespace);
     tokio::spawn(follow(secrets, replica.clone()));
     pod(api, "demo-gateway-0", &json!({"app.kubernetes.io/component": "gateway"}), ip).await;

@@ -26,3 +26,4 @@ mod system;
 mod tenants;
 mod tls;
 mod unreadable;
+mod usage;

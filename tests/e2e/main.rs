@@ -32,3 +32,4 @@ mod objects;
 mod refusals;
 mod sharing;
 mod tenants;
+mod usage;

@@ -82,7 +82,8 @@ async fn what_is_left_out_gets_the_documented_default() {
             "store": {"shards": 1, "retiredRetention": "90d", "storage": {"size": "50Gi"}},
             "antispam": {"replicas": 2, "thresholds": {"addHeader": 6, "reject": 15}},
             "antivirus": {"replicas": 2, "onFailure": "Defer", "onDetection": "Reject"},
-            "limits": {"messagesPerHour": 300, "recipientsPerMessage": 100}
+            "limits": {"messagesPerHour": 300, "recipientsPerMessage": 100},
+            "review": {"unattendedAfter": "60d"}
         })
     );
     let service = json!({"name": "a", "urls": ["ldaps://dc1.x.vn"], "search": {"baseDN": "dc=vn"},

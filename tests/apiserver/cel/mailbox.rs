@@ -52,6 +52,7 @@ async fn a_mailbox_is_checked() {
     let address = "must be a lower-case address with a domain";
     let local = "the part before the @ is limited to 64 characters";
     let quota = "must be a quantity of at least 1Mi";
+    let date = "must be a date such as 2026-12-31";
     let at = |local: &str| format!("{local}@angiang.gov.vn");
     let an = |rights: &[&str]| json!({"address": "binh@angiang.gov.vn", "rights": rights});
     let addressed = |value: String, refusal| spec(&json!({"address": value}), refusal);
@@ -115,6 +116,14 @@ async fn a_mailbox_is_checked() {
             spec(&json!({"state": "Retired", "successor": "an.tran@angiang.gov.vn"}), None),
             spec(&json!({"state": "Retired", "successor": "An"}), Some(address)),
             spec(&json!({"passwordSecret": {"key": "x"}}), Some("spec.passwordSecret.name: Required value")),
+            spec(&json!({"reviewBy": "2026-12-31"}), None),
+            spec(&json!({"reviewBy": "2028-02-29"}), None),
+            spec(&json!({"reviewBy": "2020-01-01"}), None),
+            spec(&json!({"reviewBy": "2026-02-29"}), Some(date)),
+            spec(&json!({"reviewBy": "2026-04-31"}), Some(date)),
+            spec(&json!({"reviewBy": "2026-13-01"}), Some(date)),
+            spec(&json!({"reviewBy": "31-12-2026"}), Some(date)),
+            spec(&json!({"reviewBy": "soon"}), Some(date)),
             spec(&json!({"displayName": "ễ".repeat(200)}), None),
             spec(&json!({"displayName": "ễ".repeat(201)}), Some("may not be more than 200")),
         ],

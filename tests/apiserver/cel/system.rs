@@ -96,6 +96,7 @@ async fn scanning_and_tenants_of_a_system_are_checked() {
     let exclude = "signatureSecret and mirrors exclude each other";
     let resolver = |value: Value, refusal| spec(&json!({"resolver": {"addresses": value}}), refusal);
     let tenants = |value: Value, refusal| spec(&json!({"tenantNamespaces": value}), refusal);
+    let review = |value: &str, refusal| spec(&json!({"review": {"unattendedAfter": value}}), refusal);
     check(
         system(),
         vec![
@@ -128,6 +129,11 @@ async fn scanning_and_tenants_of_a_system_are_checked() {
             resolver(json!(["192.0.2.53"]), Some("must be addresses with a port")),
             resolver(json!(["dns.vn:53"]), Some("must be addresses with a port")),
             resolver(json!([]), Some("should have at least 1 items")),
+            review("60d", None),
+            review("9999d", None),
+            review("0d", Some("must be a number of days, such as 60d")),
+            review("2mo", Some("must be a number of days, such as 60d")),
+            review("10000d", Some("may not be more than 5")),
             tenants(json!(["*"]), None),
             tenants(json!(["hoi-nong-dan", "mttq"]), None),
             tenants(json!(["mttq", "mttq"]), Some("Duplicate value")),

@@ -33,6 +33,7 @@ pub enum When {
 pub fn when(told: &Figures, known: &Figures, told_at: i64, crossed: bool) -> When {
     let first = |told: u32, known: u32| told == 0 && known > 0;
     let firsts = first(told.login(), known.login())
+        || first(told.sent, known.sent)
         || told.stored && first(told.received, known.received)
         || told.stored && first(told.messages, known.messages);
     if crossed || firsts {

@@ -93,7 +93,10 @@ async fn status_says_how_a_mailbox_is_used_and_what_is_to_be_looked_at() {
     let full = async || conditions::get(&status(&api, "an").await.conditions, "QuotaLeft").cloned();
     let full = eventually(full, Option::is_some).await.unwrap();
     assert_eq!((full.status.as_str(), full.reason.as_str()), ("False", "NearlyFull"));
-    assert_eq!(usage(&api, "an", |usage| usage.used.as_deref() != Some("2Ki")).await.used.as_deref(), Some("977Ki"));
+    assert_eq!(
+        usage(&api, "an", |usage| usage.used.as_deref() != Some("2Ki")).await.used.as_deref(),
+        Some("977Ki")
+    );
     let due = async || conditions::get(&status(&api, "binh").await.conditions, "ReviewDue").cloned();
     let due = eventually(due, Option::is_some).await.unwrap();
     assert!(due.status == "True" && due.message.contains("kubectl delete mailbox binh"), "{due:?}");
@@ -129,7 +132,10 @@ async fn a_restart_of_the_operator_writes_nothing_of_what_status_says_already() 
     operator.stop().await;
 
     let operator = Running::start(&api, "two").await;
-    told.say(vec![held("an", &an, 4096), held("binh", &binh, 4096)], vec![login("an", &an), login("binh", &binh)]);
+    told.say(
+        vec![held("an", &an, 4096), held("binh", &binh, 4096)],
+        vec![login("an", &an), login("binh", &binh)],
+    );
     usage(&api, "binh", |usage| usage.messages.is_some() && usage.last_login.is_some()).await;
     let metrics = operator.metrics().await;
     let writes = metrics.lines().find(|line| line.starts_with("mail_directory_writes_total{kind=\"usage\""));

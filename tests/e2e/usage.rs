@@ -67,7 +67,8 @@ fn a_review_that_is_due_and_a_quota_nearly_full_are_conditions_and_the_system_co
         let an = world.mailbox(json!({"quota": "1Mi", "reviewBy": "2020-02-29"})).await;
         let reason = world.condition::<Mailbox>(&an.name, "ReviewDue", "True", WAIT).await;
         assert_eq!(reason, "DateReached");
-        let text = message("dan@example.com", &an.address, &unique("usage"), &"0123456789\r\n".repeat(82_000));
+        let text =
+            message("dan@example.com", &an.address, &unique("usage"), &"0123456789\r\n".repeat(82_000));
         let reply = Smtp::inbound(world).await.unwrap().send("dan@example.com", &[&an.address], &text).await;
         assert_eq!(reply.unwrap().code, 250);
         let reason = world.condition::<Mailbox>(&an.name, "QuotaLeft", "False", WAIT).await;

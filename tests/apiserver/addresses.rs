@@ -2,7 +2,11 @@
 
 use std::process::Command;
 
-use kube::api::{Patch, PatchParams};
+use kube::{
+    Api,
+    api::{Patch, PatchParams, PostParams},
+};
+use mail_operator::api::MailGroup;
 use serde_json::{Value, json};
 
 use crate::{
@@ -29,6 +33,15 @@ async fn served(api: &TestApi, name: &str, spec: Value) {
     mailboxes(api).patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
 }
 
+/// A MailGroup as the operator serves it.
+async fn served_group(api: &TestApi, name: &str, spec: Value) {
+    let groups: Api<MailGroup> = Api::namespaced(api.client.clone(), &api.namespace);
+    let status = json!({"status": {"address": spec["address"], "reaches": 1}});
+    let group = json!({"apiVersion": "mail.angiang.gov.vn/v1alpha1", "kind": "MailGroup", "metadata": {"name": name}, "spec": spec});
+    groups.create(&PostParams::default(), &serde_json::from_value(group).unwrap()).await.unwrap();
+    groups.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+}
+
 #[tokio::test]
 async fn the_list_has_what_is_listed_in_each_form_and_nothing_else() {
     let api = harness::api("addresses").await;
@@ -37,22 +50,29 @@ async fn the_list_has_what_is_listed_in_each_form_and_nothing_else() {
     served(&api, "an", an).await;
     served(&api, "binh", json!({"address": "binh@x.vn", "displayName": "Trần Thanh Bình"})).await;
     put(&api, "Mailbox", "chi", json!({"address": "chi@x.vn", "listed": true})).await;
+    for listed in [true, false] {
+        let spec =
+            json!({"address": format!("nhom-{listed}@x.vn"), "members": ["an@x.vn"], "listed": listed});
+        served_group(&api, &format!("nhom-{listed}"), spec).await;
+    }
 
     let here = ["-n", api.namespace.as_str()];
     let listed: Value = serde_json::from_str(&list(&api, &here)).unwrap();
     let expected = json!([{"address": "an@x.vn", "displayName": "Nguyễn Văn An", "unit": "Sở Nội vụ, tỉnh",
         "position": "Chuyên viên"}]);
-    assert_eq!(listed, expected, "binh is not listed, chi is not served");
+    let nameless = json!({"address": "nhom-true@x.vn", "displayName": null, "unit": null, "position": null});
+    let expected: Vec<_> = std::iter::once(&nameless).chain(expected.as_array().unwrap()).collect();
+    assert_eq!(listed, json!(expected), "binh is not listed, chi is not served");
     let table = list(&api, &[&here[..], &["-o", "csv"]].concat());
     assert_eq!(
         table,
-        "\u{feff}displayName,position,unit,address\r\nNguyễn Văn An,Chuyên viên,\"Sở Nội vụ, tỉnh\",an@x.vn\r\n"
+        "\u{feff}displayName,position,unit,address\r\n,,,nhom-true@x.vn\r\nNguyễn Văn An,Chuyên viên,\"Sở Nội vụ, tỉnh\",an@x.vn\r\n"
     );
     let cards = list(&api, &[&here[..], &["-o", "vcard"]].concat());
     assert!(cards.contains("FN:Nguyễn Văn An\r\n") && cards.contains("ORG:Sở Nội vụ\\, tỉnh\r\n"), "{cards}");
     for text in [table, cards, list(&api, &["-A"])] {
         assert!(text.contains("an@x.vn"), "{text}");
-        for hidden in ["binh", "chi@", "hidden-alias"] {
+        for hidden in ["binh", "chi@", "hidden-alias", "nhom-false"] {
             assert!(!text.contains(hidden), "{text}");
         }
     }

@@ -1,5 +1,5 @@
-//! `kubectl mail addresses`: the list of official addresses. Mailboxes come in; of those that are listed and reach somebody
-//! the name, unit, position and address go out, and nothing else. It is printed and served nowhere.
+//! `kubectl mail addresses`: the list of official addresses. Mailboxes and groups come in; of those that are listed and
+//! reach somebody the name, unit, position and address go out, and nothing else. It is printed and served nowhere.
 
 mod table;
 mod vcard;
@@ -15,18 +15,18 @@ use kube::{
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Target};
-use crate::api::{Mailbox, MailboxState};
+use crate::api::{MailGroup, Mailbox, MailboxState};
 
-/// Mailboxes that the API server is asked for at a time.
+/// Objects that the API server is asked for at a time.
 const PAGE: u32 = 1000;
 
-/// Which mailboxes, and in what form.
+/// Of which namespaces, and in what form.
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// In what form.
     #[arg(short, long, default_value = "json")]
     output: Form,
-    /// Those of all namespaces.
+    /// Of all namespaces.
     #[arg(short = 'A', long)]
     all_namespaces: bool,
 }
@@ -52,7 +52,7 @@ struct Entry {
     address: String,
 }
 
-/// What is read of a Mailbox: what is not public is not even taken out of the answer.
+/// What is read of a Mailbox or a group: what is not public is not even taken out of the answer.
 #[derive(Deserialize, Clone, Debug, Default)]
 #[serde(rename_all = "camelCase")]
 struct Spec {
@@ -78,26 +78,38 @@ struct Status {
 pub async fn run(target: &Target, arguments: &Arguments, out: &mut impl Write) -> Result<(), Error> {
     let config = Config::infer().await?;
     let namespace = target.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let (client, resource) = (Client::try_from(config)?, ApiResource::erase::<Mailbox>(&()));
-    let mailboxes: Api<Object<Spec, Status>> = if arguments.all_namespaces {
-        Api::all_with(client, &resource)
-    } else {
-        Api::namespaced_with(client, &namespace, &resource)
-    };
-    let (mut entries, mut page) = (Vec::new(), ListParams::default().limit(PAGE));
-    loop {
-        let list = mailboxes.list(&page).await?;
-        entries.extend(list.items.into_iter().filter_map(|it| entry(it.spec, it.status)));
-        match list.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => page = page.continue_token(&token),
-            None => break,
-        }
+    let namespace = (!arguments.all_namespaces).then_some(namespace);
+    let client = Client::try_from(config)?;
+    let mut entries = Vec::new();
+    for resource in [ApiResource::erase::<Mailbox>(&()), ApiResource::erase::<MailGroup>(&())] {
+        entries.extend(read(client.clone(), namespace.as_deref(), &resource).await?);
     }
     entries.sort();
     Ok(write(&entries, arguments.output, out)?)
 }
 
-/// The entry of a Mailbox; none if it is not listed, or if mail to it reaches nobody.
+/// The entries of a kind, of one namespace or of all.
+async fn read(
+    client: Client,
+    namespace: Option<&str>,
+    resource: &ApiResource,
+) -> Result<Vec<Entry>, kube::Error> {
+    let objects: Api<Object<Spec, Status>> = match namespace {
+        Some(namespace) => Api::namespaced_with(client, namespace, resource),
+        None => Api::all_with(client, resource),
+    };
+    let (mut entries, mut page) = (Vec::new(), ListParams::default().fields("spec.listed=true").limit(PAGE));
+    loop {
+        let list = objects.list(&page).await?;
+        entries.extend(list.items.into_iter().filter_map(|it| entry(it.spec, it.status)));
+        match list.metadata.continue_.as_deref().filter(|token| !token.is_empty()) {
+            Some(token) => page = page.continue_token(token),
+            None => return Ok(entries),
+        }
+    }
+}
+
+/// The entry of an object; none if it is not listed, or if mail to it reaches nobody.
 fn entry(spec: Spec, status: Option<Status>) -> Option<Entry> {
     let address = status?.address?;
     let Spec { listed, display_name, unit, position, state } = spec;
@@ -120,7 +132,7 @@ fn write(entries: &[Entry], form: Form, out: &mut impl Write) -> std::io::Result
 mod tests {
     use super::*;
 
-    fn read(mailbox: serde_json::Value) -> Option<Entry> {
+    fn read_one(mailbox: serde_json::Value) -> Option<Entry> {
         let object: Object<Spec, Status> = serde_json::from_value(mailbox).unwrap();
         entry(object.spec, object.status)
     }
@@ -131,7 +143,7 @@ mod tests {
             let mut spec = serde_json::json!({"address": "an@x.vn", "displayName": "Nguyễn Văn An", "listed": true,
                 "unit": "Sở Nội vụ", "position": "Chuyên viên", "quota": "2Gi", "aliases": ["a@x.vn"]});
             spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            read(serde_json::json!({"metadata": {"name": "an"}, "spec": spec, "status": status}))
+            read_one(serde_json::json!({"metadata": {"name": "an"}, "spec": spec, "status": status}))
         };
         let (nothing, served) = (serde_json::json!({}), serde_json::json!({"address": "an.le@x.vn"}));
         let entry = mailbox(nothing.clone(), served.clone()).unwrap();
@@ -148,7 +160,7 @@ mod tests {
         ] {
             assert_eq!(hidden, None);
         }
-        assert_eq!(read(serde_json::json!({"metadata": {}, "spec": {"address": "an@x.vn"}})), None);
+        assert_eq!(read_one(serde_json::json!({"metadata": {}, "spec": {"address": "an@x.vn"}})), None);
     }
 
     #[test]

@@ -80,8 +80,8 @@ pub struct MailGroupSpec {
     #[schemars(schema_with = "owners_schema")]
     pub owners: Vec<String>,
 
-    /// Whether the group belongs on the list of official addresses: `kubectl get mailgroups --field-selector
-    /// spec.listed=true` has those. Nothing publishes it by itself.
+    /// Whether the group stands in the list of official addresses, with `displayName` and address: `kubectl mail addresses`
+    /// prints it. Nothing publishes it by itself.
     #[serde(default)]
     pub listed: bool,
 }

@@ -36,6 +36,7 @@ use serde::{Deserialize, Serialize};
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     selectable = ".spec.address",
+    selectable = ".spec.listed",
     validation = kube::core::Rule::new("self.metadata.name.size() <= 241")
         .message("the name of a Mailbox is limited to 241 characters, since <name>-credentials names its Secret"),
     cel
@@ -90,6 +91,11 @@ pub struct MailboxSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
     pub position: Option<String>,
+
+    /// Whether the mailbox stands in the list of official addresses, with `displayName`, `position`, `unit` and address:
+    /// `kubectl mail addresses` prints it. Nothing publishes it by itself.
+    #[serde(default)]
+    pub listed: bool,
 
     /// The day on which somebody is to look whether the mailbox is still needed and whose it is, such as `2026-12-31`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

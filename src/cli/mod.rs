@@ -2,6 +2,7 @@
 //!
 //! It reaches agents through the API server, so that a kubeconfig is all it needs.
 
+pub mod addresses;
 mod audit;
 pub mod cluster;
 mod history;
@@ -37,6 +38,8 @@ enum Command {
     /// Read the journal of accepted mail.
     #[command(subcommand)]
     Journal(journal::Command),
+    /// Print the list of official addresses: mailboxes with spec.listed.
+    Addresses(addresses::Arguments),
     /// Tell whether accepted mail is accounted for, and name what is not.
     Audit,
     /// Tell what became of a message.
@@ -76,12 +79,15 @@ pub enum Error {
 /// # Errors
 /// What is told to the user.
 pub async fn run(arguments: Arguments) -> Result<(), Error> {
-    let system = cluster::System::find(&arguments.target).await?;
+    let (target, mut out) = (&arguments.target, std::io::stdout().lock());
+    let system = async || cluster::System::find(target).await;
     match arguments.command {
-        Command::Journal(command) => journal::run(&system, command, &mut std::io::stdout().lock()).await,
-        Command::Audit => audit::run(&system, &mut std::io::stdout().lock()).await,
-        Command::Trace(arguments) => trace::run(&system, arguments, &mut std::io::stdout().lock()).await,
-        Command::Replay(arguments) => replay::run(&system, arguments, &mut std::io::stdout().lock()).await,
+        // Who has no mail system but mailboxes in one may have their list, too.
+        Command::Addresses(arguments) => addresses::run(target, &arguments, &mut out).await,
+        Command::Journal(command) => journal::run(&system().await?, command, &mut out).await,
+        Command::Audit => audit::run(&system().await?, &mut out).await,
+        Command::Trace(arguments) => trace::run(&system().await?, arguments, &mut out).await,
+        Command::Replay(arguments) => replay::run(&system().await?, arguments, &mut out).await,
     }
 }
 

@@ -13,7 +13,7 @@ async fn get_mail_lists_every_kind_with_its_columns() {
     ];
     let lines: Vec<String> =
         listed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    for title in titles.into_iter().chain(["ADDRESS TYPE UNIT STATE QUOTA READY REASON AGE"]) {
+    for title in titles.into_iter().chain(["ADDRESS TYPE UNIT STATE USED QUOTA LASTLOGIN READY REASON AGE"]) {
         assert!(lines.contains(&format!("NAME {title}")), "{title} is not in:\n{listed}");
     }
     let row = "mailbox.mail.angiang.gov.vn/chi-le chi.le@angiang.gov.vn Person Sở Nội vụ Suspended 2Gi";

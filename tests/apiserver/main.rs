@@ -1,6 +1,7 @@
 //! Tests against a real kube-apiserver: see `harness` for how it is started. One file for each subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod addresses;
 mod agent;
 mod audit;
 mod cel;

@@ -115,7 +115,7 @@ async fn what_is_left_out_gets_the_documented_default() {
     assert_eq!(
         stored(with_secret).await,
         json!({"address": "an.nguyen@angiang.gov.vn", "state": "Active", "whileSuspended": "Store", "quota": "2Gi",
-               "keepFormerAddress": "90d", "type": "Person",
+               "keepFormerAddress": "90d", "listed": false, "type": "Person",
                "passwordSecret": {"name": "an-password", "key": "password"}})
     );
 }

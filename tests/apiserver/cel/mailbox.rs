@@ -124,6 +124,8 @@ async fn a_mailbox_is_checked() {
             spec(&json!({"reviewBy": "2026-13-01"}), Some(date)),
             spec(&json!({"reviewBy": "31-12-2026"}), Some(date)),
             spec(&json!({"reviewBy": "soon"}), Some(date)),
+            spec(&json!({"listed": true}), None),
+            spec(&json!({"listed": "yes"}), Some("must be of type boolean")),
             spec(&json!({"displayName": "ễ".repeat(200)}), None),
             spec(&json!({"displayName": "ễ".repeat(201)}), Some("may not be more than 200")),
         ],

@@ -16,10 +16,10 @@ use crate::{
     world::{World, domain, eventually, parse, run, unique},
 };
 
-/// Records of a world outside, for the cluster's name server.
+/// Records of a world outside, for the cluster's name server, which reads them anew when the serial grew.
 const ZONE: &str = r#"
 $ORIGIN mail-test.example.
-@ 60 IN SOA ns hostmaster 3 60 60 60 60
+@ 60 IN SOA ns hostmaster 4 60 60 60 60
 @ 60 IN NS ns
 ns 60 IN A 192.0.2.1
 partner 60 IN TXT "v=spf1 ip4:10.0.0.0/8 ip4:172.16.0.0/12 ip4:192.168.0.0/16 ip4:100.64.0.0/10 -all"

@@ -256,7 +256,7 @@ fn system(namespace: &str) -> serde_json::Value {
     json!({"metadata": {"name": "mail"}, "spec": {
         "hostname": HOSTNAME,
         "gateway": {"queueStorage": {"size": "1Gi"}},
-        "store": {"shards": 2, "storage": {"size": "1Gi"}},
+        "store": {"shards": 2, "replicas": 1, "storage": {"size": "1Gi"}},
         "antivirus": {"signatureSecret": "eicar"},
         "journal": journal,
     }})

@@ -82,6 +82,8 @@ fn environment(v: &Validated, shard: u32) -> Vec<EnvVar> {
         own.push(pod::env("STORE_REPLICAS", v.store.replicas.to_string()));
         own.push(pod::env("STORE_PEER_PATTERN", v.name.store_peer_pattern(shard)));
         own.extend(v.store.stale_after.map(|after| pod::env("STALE_AFTER_SECONDS", after.to_string())));
+        let retention = v.journal.as_ref().and_then(|journal| journal.retention);
+        own.extend(retention.map(|days| pod::env("JOURNAL_RETENTION_DAYS", days.to_string())));
     }
     pod::agent_env(v, own)
 }

@@ -145,7 +145,7 @@ fn pods(store: &str) -> [String; 2] {
 
 /// Of the pod's name; one of another form has none of the two.
 fn ordinal(pod: &str) -> u64 {
-    if pod.ends_with("-0") { 0 } else { 1 }
+    u64::from(!pod.ends_with("-0"))
 }
 
 /// What is to be done so that `to` serves, or else the other one; or why that cannot be.
@@ -198,12 +198,12 @@ mod tests {
     #[test]
     fn the_other_store_is_asked_for_if_it_has_everything() {
         let (a, b) = ("mail-store-0-0".to_owned(), "mail-store-0-1".to_owned());
-        let of = |lease: &LeaseSeen, to| step("mail-store-0", lease, to);
+        let of = |lease: &LeaseSeen, to: Option<&str>| step("mail-store-0", lease, to);
         let order = Step::Order { epoch: 5, from: b.clone(), to: a.clone() };
         assert_eq!(of(&lease(5, true), None).unwrap(), order);
         assert_eq!(of(&lease(5, true), Some(&a)).unwrap(), order);
         assert_eq!(of(&lease(5, true), Some(&b)).unwrap(), Step::Done(b.clone()));
-        assert_eq!(of(&lease(5, false), Some(&b)).unwrap(), Step::Done(b));
+        assert_eq!(of(&lease(5, false), Some(&b)).unwrap(), Step::Done(b.clone()));
         let not_in_sync = of(&lease(4, false), None).unwrap_err();
         assert!(not_in_sync.starts_with("mail-store-0-1 does not have everything"), "{not_in_sync}");
         let released = LeaseSeen { released: true, ..lease(4, true) };

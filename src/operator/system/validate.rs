@@ -192,13 +192,7 @@ fn store(fetched: &Fetched, wrong: &mut Vec<String>) -> Option<Store> {
     }
     let replicas = replicas("spec.store.replicas", spec.replicas, wrong)?;
     let pods = fetched.workloads.stores.iter().map(|set| workloads::pods(set.as_ref(), replicas)).collect();
-    Some(Store {
-        shards,
-        replicas,
-        pods,
-        stale_after: stale_after?,
-        resources: spec.resources.clone(),
-    })
+    Some(Store { shards, replicas, pods, stale_after: stale_after?, resources: spec.resources.clone() })
 }
 
 fn antispam(fetched: &Fetched, wrong: &mut Vec<String>) -> Antispam {

@@ -126,9 +126,9 @@ pub(crate) fn agent(uid: &str) -> Option<Process> {
     processes(uid).into_iter().find(Process::is_agent)
 }
 
-/// Cyrus' master in the pod with this UID.
-pub(crate) fn cyrus_master(uid: &str) -> Option<Process> {
-    processes(uid).into_iter().find(|process| process.runs("cyrmaster"))
+/// A process of the pod with this UID that runs this program.
+pub(crate) fn process(uid: &str, program: &str) -> Option<Process> {
+    processes(uid).into_iter().find(|process| process.runs(program))
 }
 
 /// Everything in the store pod with this UID that is Cyrus'.

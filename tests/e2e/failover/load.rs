@@ -29,7 +29,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from
 /// Before another connection, after one that broke: a client that asks more often is turned away.
 const AGAIN: Duration = Duration::from_millis(1500);
 /// Longest wait for the end of a message, and of a log-in.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(3));
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(8));
 
 /// A message that was accepted.
 #[derive(Clone, Debug)]

@@ -24,7 +24,7 @@ mod roles;
 mod story;
 mod watch;
 
-mod apiless;
+mod around;
 mod chaos;
 mod grow;
 mod losses;

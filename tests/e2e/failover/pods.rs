@@ -23,7 +23,7 @@ const FENCED: Duration = Duration::from_secs(15);
 /// Kills Cyrus' master in a store.
 pub(crate) async fn kill_cyrus(pair: &Pair, ordinal: usize) {
     let place = pair.place(&pod(ordinal)).await.unwrap();
-    local::cyrus_master(&place.uid).expect("a Cyrus on this host").signal(Signal::KILL);
+    local::process(&place.uid, "cyrmaster").expect("a Cyrus on this host").signal(Signal::KILL);
 }
 
 /// Kills the agent of a store; its container starts again.

@@ -1,4 +1,4 @@
-//! The API server or the operator is away: the stores decide by themselves.
+//! What is around the stores is away: the API server, the operator, the name server. The stores decide by themselves.
 
 use std::{
     panic::{AssertUnwindSafe, resume_unwind},
@@ -8,7 +8,7 @@ use std::{
 use futures::FutureExt;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{
-    Api,
+    Api, ResourceExt,
     api::{ListParams, Patch, PatchParams},
 };
 use serde_json::json;
@@ -19,7 +19,10 @@ use super::{
     pods::{kill_agent, kill_cyrus},
     story::{Cast, Lost, served_again},
 };
-use crate::{local::Away, world::eventually};
+use crate::{
+    local::{self, Away, Stopped},
+    world::eventually,
+};
 
 /// Longer than a primary goes on that neither the other store nor the API server answers.
 const NOTICED: Duration = Duration::from_secs(12);
@@ -76,5 +79,26 @@ fn without_the_operator_the_other_store_takes_over_all_the_same() {
         let result = AssertUnwindSafe(test).catch_unwind().await;
         operators(pair, replicas).await;
         result.unwrap_or_else(|panic| resume_unwind(panic));
+    });
+}
+
+#[test]
+fn when_the_name_servers_hang_the_primary_goes_on_in_its_epoch() {
+    pair::run(async |pair| {
+        let what = "name servers hang";
+        let cast = Cast::new(pair).await;
+        let change = cast
+            .under_load((pair, what, Lost::Nothing), async |roles| {
+                let servers: Api<Pod> = Api::namespaced(pair.world.client.clone(), "kube-system");
+                let labels = ListParams::default().labels("k8s-app=kube-dns");
+                let servers = servers.list(&labels).await.unwrap();
+                let found = servers.iter().filter_map(|pod| local::process(&pod.uid()?, "coredns"));
+                let stopped: Vec<_> = found.map(Stopped::new).collect();
+                assert_eq!(stopped.len(), servers.items.len(), "not all of them run on this host");
+                sleep(NOTICED).await;
+                roles.epoch - 1
+            })
+            .await;
+        assert_eq!(change.after, change.before);
     });
 }

@@ -48,6 +48,10 @@ pub mod lease {
 
 /// Label of a store pod with its role: `primary` or `replica`. For people and Services of their own; gateways ask the agents.
 pub const ROLE_LABEL: &str = "mail.angiang.gov.vn/role";
+/// Value of [`ROLE_LABEL`] of the store that serves.
+pub const PRIMARY: &str = "primary";
+/// Value of [`ROLE_LABEL`] of one that does not.
+pub const REPLICA: &str = "replica";
 
 /// Ports inside the cluster. The outer ones are the protocols' own.
 pub mod ports {
@@ -159,6 +163,12 @@ impl SystemName {
     #[must_use]
     pub fn store(&self, shard: u32) -> String {
         format!("{}-store-{shard}", self.name)
+    }
+
+    /// Host name of a pod of the shard, with `{pod}` left for the agent to fill in.
+    #[must_use]
+    pub fn store_peer_pattern(&self, shard: u32) -> String {
+        format!("{0}-{{pod}}.{0}.{1}.svc", self.store(shard), self.namespace)
     }
 
     /// Name of the Secret with the stores' log-in at the gateways.

@@ -140,6 +140,9 @@ pub struct StoreSettings {
     /// After how many seconds alone a replica that is not in sync takes over; never if absent.
     #[arg(long, env = "STALE_AFTER_SECONDS")]
     pub stale_after: Option<u64>,
+    /// After how many days what is settled is deleted from the journal; never if absent.
+    #[arg(long, env = "JOURNAL_RETENTION_DAYS")]
+    pub journal_retention: Option<u32>,
     /// File with the key that the stores of a system have.
     #[arg(long, default_value = "/etc/gateway-login/peer-key")]
     pub peer_key_file: PathBuf,

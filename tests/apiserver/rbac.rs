@@ -111,7 +111,9 @@ async fn the_operator_may_do_what_it_does_and_nothing_else() {
     assert_eq!(granted(&api, &account, "", storage).await, READS);
     let lease = ("coordination.k8s.io", "leases", ["get", "create", "update", "patch"].as_slice());
     assert_eq!(granted(&api, &account, &api.namespace, lease).await, lease.2);
-    assert_eq!(granted(&api, &account, &tenant, lease).await, [] as [&str; 0]);
+    assert_eq!(granted(&api, &account, &tenant, lease).await, lease.2, "the votes of stores");
+    let more = (lease.0, lease.1, ["list", "watch", "delete"].as_slice());
+    assert_eq!(granted(&api, &account, &tenant, more).await, [] as [&str; 0]);
 }
 
 #[tokio::test]

@@ -302,7 +302,7 @@ fn system(namespace: &str) -> serde_json::Value {
     let mut spec = json!({
         "hostname": HOSTNAME,
         "gateway": {"queueStorage": {"size": "1Gi"}},
-        "store": {"shards": 2, "storage": {"size": "1Gi"}},
+        "store": {"shards": 2, "replicas": 1, "storage": {"size": "1Gi"}},
         "antivirus": {"signatureSecret": "eicar"},
     });
     if crate::JOURNAL {

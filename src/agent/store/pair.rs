@@ -99,6 +99,7 @@ fn open(settings: &StoreSettings, peers: &str, key: &str, all: &Parts) -> Result
         peers,
         key,
         stale_after: settings.stale_after.map(Duration::from_secs),
+        retention: settings.journal_retention.map(|days| Duration::from_hours(24) * days),
     };
     Ok(Role::open(&settings, all.metrics.clone())?)
 }

@@ -18,7 +18,7 @@ pub use journal::{Durability, Journal, ObjectStorage};
 pub use resolver::Resolver;
 pub use review::{Review, ReviewSummary};
 pub use status::{ComponentStatus, MailSystemStatus};
-pub use store::Store;
+pub use store::{Failover, Store};
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

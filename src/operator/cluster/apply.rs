@@ -48,8 +48,9 @@ pub async fn apply(client: &Client, whose: Whose<'_>, desired: Desired) -> Resul
         gateway_login,
         tls,
         accounts,
-        signing_role,
-        signing_binding,
+        roles,
+        bindings,
+        leases,
         configuration,
         policies,
         services,
@@ -70,8 +71,9 @@ pub async fn apply(client: &Client, whose: Whose<'_>, desired: Desired) -> Resul
     to.apply(&gateway_login).await?;
     to.apply(&tls).await?;
     to.all(&accounts).await?;
-    to.apply(&signing_role).await?;
-    to.apply(&signing_binding).await?;
+    to.all(&roles).await?;
+    to.all(&bindings).await?;
+    to.all(&leases).await?;
     let Configuration { postfix, nginx, cyrus, rspamd, clamav, valkey } = configuration;
     to.all(&[postfix, nginx, cyrus, rspamd, clamav, valkey]).await?;
     to.all(&policies).await?;

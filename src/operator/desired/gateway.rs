@@ -64,6 +64,8 @@ fn agent(v: &Validated) -> Container {
     let name = |value: &dyn std::fmt::Debug| format!("{value:?}");
     let mut own = vec![
         pod::env("STORE_HOST_PATTERN", v.name.store_host_pattern()),
+        pod::env("STORE_SHARDS", v.store.shards.len().to_string()),
+        pod::env("STORE_REPLICAS", v.store.replicas.to_string()),
         pod::env(
             "CLAMD_HOST",
             format!("{}.{}.svc", v.name.component(Component::Antivirus), v.name.namespace),

@@ -22,6 +22,7 @@ pub use configuration::Configuration;
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
+    coordination::v1::Lease,
     core::v1::{Secret, Service, ServiceAccount},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
@@ -42,10 +43,12 @@ pub struct Desired {
     pub tls: Secret,
     /// Accounts of the agents.
     pub accounts: Vec<ServiceAccount>,
-    /// What the agents beside Rspamd may read.
-    pub signing_role: Role,
-    /// Who holds that role.
-    pub signing_binding: RoleBinding,
+    /// What agents may read and write beside the directory.
+    pub roles: Vec<Role>,
+    /// Who holds those roles.
+    pub bindings: Vec<RoleBinding>,
+    /// Who of a shard's two stores serves is decided over these.
+    pub leases: Vec<Lease>,
     /// The daemons' files.
     pub configuration: Configuration,
     /// Who may talk to whom.
@@ -80,6 +83,9 @@ pub fn desired(v: &Validated) -> Desired {
         services::cache(v),
     ];
     services.extend(shards().map(|(shard, _)| services::store(v, shard)));
+    let components = Component::ALL.into_iter().filter(|component| *component != Component::Store);
+    let mut budgets: Vec<_> = components.map(|component| disruption::budget(v, component)).collect();
+    budgets.extend(shards().map(|(shard, _)| disruption::shard_budget(v, shard)));
     Desired {
         internal: secrets::internal(v),
         gateway_login: secrets::gateway_login(v),
@@ -87,11 +93,12 @@ pub fn desired(v: &Validated) -> Desired {
         accounts: [Component::Gateway, Component::Store, Component::Antispam]
             .map(|c| accounts::account(v, c))
             .into(),
-        signing_role: accounts::signing_role(v),
-        signing_binding: accounts::signing_binding(v),
+        roles: accounts::roles(v),
+        bindings: accounts::bindings(v),
+        leases: shards().filter(|_| v.store.replicas > 1).map(|(shard, _)| store::lease(v, shard)).collect(),
         policies: Component::ALL.map(|component| network::policy(v, component)).into(),
         services,
-        budgets: Component::ALL.map(|component| disruption::budget(v, component)).into(),
+        budgets,
         cache: v.cache.as_ref().map(|volume| cache::stateful_set(v, volume, &hashes)),
         antivirus: antivirus::deployment(v, &hashes),
         antispam: antispam::deployment(v, &hashes),

@@ -4,7 +4,7 @@
 //!  world ─▶ gateway ─▶ antispam ─▶ cache          agents (gateway, store, antispam) ─▶ API server
 //!              │  └──▶ antivirus ─▶ world (signatures)
 //!              ├─────▶ cache (counts of what is sent)
-//!              ├─────▶ store ─▶ gateway (mail that Sieve sends)
+//!              ├─────▶ store ─▶ gateway (mail that Sieve sends), store (the other of its shard)
 //!              └─────▶ world (mail), object storage, directory services
 //! ```
 
@@ -26,7 +26,10 @@ use crate::{
 };
 
 const API_SERVER: [u16; 2] = [443, 6443];
-const STORE_PORTS: [u16; 4] = [ports::DOOR, ports::CYRUS_IMAP, ports::CYRUS_POP3, ports::CYRUS_SIEVE];
+const STORE_PORTS: [u16; 5] =
+    [ports::DOOR, ports::CYRUS_IMAP, ports::CYRUS_POP3, ports::CYRUS_SIEVE, ports::ROLE];
+/// Of stores for each other.
+const PEER_PORTS: [u16; 2] = [ports::ROLE, ports::CYRUS_SYNC];
 
 /// What a component's pods may receive and send.
 pub fn policy(v: &Validated, component: Component) -> NetworkPolicy {
@@ -56,9 +59,14 @@ pub fn policy(v: &Validated, component: Component) -> NetworkPolicy {
             (vec![ingress(None, tcp(&outer)), from(Component::Store, &[ports::STORE_SMTP]), observers()], out)
         }
         Component::Store => {
-            let out =
-                vec![dns(), to(Component::Gateway, &[ports::STORE_SMTP]), egress(None, tcp(&API_SERVER))];
-            (vec![from(Component::Gateway, &STORE_PORTS), observers()], out)
+            let out = vec![
+                dns(),
+                to(Component::Gateway, &[ports::STORE_SMTP]),
+                to(Component::Store, &PEER_PORTS),
+                egress(None, tcp(&API_SERVER)),
+            ];
+            let others = from(Component::Store, &PEER_PORTS);
+            (vec![from(Component::Gateway, &STORE_PORTS), others, observers()], out)
         }
         Component::Antispam => {
             let out = vec![dns(), to(Component::Cache, &[ports::CACHE]), egress(None, tcp(&API_SERVER))];

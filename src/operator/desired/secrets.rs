@@ -28,15 +28,16 @@ pub fn tls(v: &Validated) -> Secret {
     }
 }
 
-/// The stores' log-in at the gateways, as Cyrus reads it.
+/// The stores' log-in at the gateways, as Cyrus reads it, and the key by which they know each other.
 #[must_use]
 pub fn gateway_login(v: &Validated) -> Secret {
     let password = store_login::password(v.token.as_str());
     let text = format!("smtp_auth_authname: {}\nsmtp_auth_password: {password}\n", store_login::LOGIN);
+    let data = [("smtp.conf", text), ("peer-key", store_login::peer_key(v.token.as_str()))];
     Secret {
         metadata: pod::meta(v, v.name.gateway_login(), None),
         type_: Some("Opaque".to_owned()),
-        data: Some([("smtp.conf".to_owned(), ByteString(text.into_bytes()))].into()),
+        data: Some(data.map(|(name, text)| (name.to_owned(), ByteString(text.into_bytes()))).into()),
         ..Secret::default()
     }
 }

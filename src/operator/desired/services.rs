@@ -49,6 +49,7 @@ pub fn store(v: &Validated, shard: u32) -> Service {
         port("pop3", ports::CYRUS_POP3, ports::CYRUS_POP3),
         port("sieve", ports::CYRUS_SIEVE, ports::CYRUS_SIEVE),
         port("http", ports::HTTP, ports::HTTP),
+        port("role", ports::ROLE, ports::ROLE),
     ];
     let mut service = headless(service(v, v.name.store(shard), Component::Store, ports), true);
     let own = (SHARD_LABEL.to_owned(), shard.to_string());

@@ -1,8 +1,12 @@
-//! A shard's StatefulSet: the agent with Cyrus as its child. Pure.
+//! A shard's StatefulSet, the agent with Cyrus as its child, and its Lease. Pure.
 
-use k8s_openapi::api::{
-    apps::v1::StatefulSet,
-    core::v1::{Container, PodSpec},
+use k8s_openapi::{
+    api::{
+        apps::v1::StatefulSet,
+        coordination::v1::Lease,
+        core::v1::{Container, EnvVar, PodSpec},
+    },
+    apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta},
 };
 
 use super::{configuration::Hashes, pod, volumes, workload};
@@ -14,7 +18,7 @@ use crate::{
 /// Group of the mail, in the volumes too.
 const MAIL_GROUP: i64 = 8;
 
-/// The store of shard `shard`, whose mail is on `volume`.
+/// The stores of shard `shard`, whose mail is on volumes like `volume`.
 pub fn stateful_set(v: &Validated, shard: u32, volume: &Volume, hashes: &Hashes) -> StatefulSet {
     let component = Component::Store;
     let all = vec![
@@ -25,26 +29,63 @@ pub fn stateful_set(v: &Validated, shard: u32, volume: &Volume, hashes: &Hashes)
         volumes::config_volume("config", v.name.config("cyrus")),
         volumes::secret_volume("gateway-login", v.name.gateway_login()),
     ];
-    let spec = PodSpec {
+    let mut spec = PodSpec {
         automount_service_account_token: Some(true),
         service_account_name: Some(v.name.component(component)),
         init_containers: Some(vec![agent_binary(v)]),
         ..pod::in_group(pod::pod(v, component, vec![cyrus(v, shard)], all), MAIL_GROUP)
     };
-    let own = (SHARD_LABEL.to_owned(), shard.to_string());
-    let mut metadata = pod::meta(v, v.name.store(shard), Some(component));
-    metadata.labels.get_or_insert_default().extend([own.clone()]);
-    let mut selector = pod::selector(v, component);
-    selector.match_labels.get_or_insert_default().extend([own.clone()]);
+    // Two stores on one node would be lost together.
+    for spread in spec.topology_spread_constraints.iter_mut().flatten() {
+        spread.label_selector = Some(selector(v, shard));
+        spread.when_unsatisfiable = "DoNotSchedule".to_owned();
+    }
     let mut labels = pod::labels(v, component);
-    labels.extend([own]);
+    labels.extend([own(shard)]);
     workload::stateful_set(
-        metadata,
-        selector,
-        (v.name.store(shard), 1),
+        meta(v, shard),
+        selector(v, shard),
+        (v.name.store(shard), v.store.replicas),
         workload::claim("data", volume),
         pod::template(labels, hashes.store.clone(), spec),
     )
+}
+
+/// The label of what belongs to one shard.
+fn own(shard: u32) -> (String, String) {
+    (SHARD_LABEL.to_owned(), shard.to_string())
+}
+
+/// Selects the pods of a shard.
+pub fn selector(v: &Validated, shard: u32) -> LabelSelector {
+    let mut selector = pod::selector(v, Component::Store);
+    selector.match_labels.get_or_insert_default().extend([own(shard)]);
+    selector
+}
+
+/// Metadata of an object that a shard has for itself.
+pub fn meta(v: &Validated, shard: u32) -> ObjectMeta {
+    let mut metadata = pod::meta(v, v.name.store(shard), Some(Component::Store));
+    metadata.labels.get_or_insert_default().extend([own(shard)]);
+    metadata
+}
+
+/// The Lease over which it is decided which of the shard's stores serves; what is in it is the agents'.
+pub fn lease(v: &Validated, shard: u32) -> Lease {
+    Lease { metadata: meta(v, shard), spec: None }
+}
+
+/// What the agent is told.
+fn environment(v: &Validated, shard: u32) -> Vec<EnvVar> {
+    let mut own = vec![pod::env("SHARD", shard.to_string())];
+    if v.store.replicas > 1 {
+        own.push(pod::env("STORE_REPLICAS", v.store.replicas.to_string()));
+        own.push(pod::env("STORE_PEER_PATTERN", v.name.store_peer_pattern(shard)));
+        own.extend(v.store.stale_after.map(|after| pod::env("STALE_AFTER_SECONDS", after.to_string())));
+        let retention = v.journal.as_ref().and_then(|journal| journal.retention);
+        own.extend(retention.map(|days| pod::env("JOURNAL_RETENTION_DAYS", days.to_string())));
+    }
+    pod::agent_env(v, own)
 }
 
 /// The agent runs in Cyrus's image, since Cyrus is its child: its binary is brought along.
@@ -59,13 +100,15 @@ fn agent_binary(v: &Validated) -> Container {
 
 fn cyrus(v: &Validated, shard: u32) -> Container {
     Container {
-        env: Some(pod::agent_env(v, vec![pod::env("SHARD", shard.to_string())])),
+        env: Some(environment(v, shard)),
         ports: Some(vec![
             pod::port("lmtp", ports::DOOR),
             pod::port("imap", ports::CYRUS_IMAP),
             pod::port("pop3", ports::CYRUS_POP3),
             pod::port("sieve", ports::CYRUS_SIEVE),
             pod::port("http", ports::HTTP),
+            pod::port("role", ports::ROLE),
+            pod::port("sync", ports::CYRUS_SYNC),
         ]),
         // A store with much mail may have to check its databases first.
         startup_probe: Some(pod::ask_agent("/healthz", 2, 300)),

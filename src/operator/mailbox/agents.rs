@@ -18,7 +18,7 @@ use crate::{
     agent::sockets::passwords::ldap::Report as Service,
     directory::Keeping,
     journal::{ledger, writer::Report},
-    names::{Component, MANAGER, SHARD_LABEL, SystemName, ports},
+    names::{Component, MANAGER, REPLICA, ROLE_LABEL, SHARD_LABEL, SystemName, ports},
 };
 
 /// How long one agent may take to answer.
@@ -48,6 +48,8 @@ pub struct AgentPod {
     pub ip: Option<String>,
     /// Whether it is in service.
     pub ready: bool,
+    /// It is the replica of a shard: what it says of mail counts for nothing.
+    pub replica: bool,
 }
 
 impl AgentPod {
@@ -70,6 +72,7 @@ impl AgentPod {
             system: SystemName::new(pod.namespace()?, label("app.kubernetes.io/instance")?),
             beside,
             ip: status.and_then(|status| status.pod_ip.clone()),
+            replica: label(ROLE_LABEL) == Some(REPLICA),
             ready: conditions
                 .into_iter()
                 .flatten()
@@ -181,7 +184,7 @@ impl Agents {
 
     /// The agents in service that tell of the use of mailboxes.
     pub fn tellers(&self) -> impl Iterator<Item = (&Key, &AgentPod)> {
-        self.pods.iter().filter(|(_, pod)| pod.ready && pod.beside != Beside::Antispam)
+        self.pods.iter().filter(|(_, pod)| pod.ready && !pod.replica && pod.beside != Beside::Antispam)
     }
 
     /// The system of a pod.
@@ -218,21 +221,20 @@ impl Agents {
     /// What the store of this shard says of the mail of this uid; `None` while it does not.
     #[must_use]
     pub fn keeping(&self, system: &SystemName, shard: u32, uid: &str) -> Option<Keeping> {
-        let store = self
-            .pods
-            .iter()
-            .find(|(_, pod)| pod.ready && pod.system == *system && pod.beside == Beside::Store(shard));
-        self.answers.get(store?.0)?.store.retired.as_ref()?.get(uid).copied()
+        self.store(system, shard)?.retired.as_ref()?.get(uid).copied()
     }
 
     /// Why the store of this shard does not have the mailbox of this address as wanted, if it said so.
     #[must_use]
     pub fn failure(&self, system: &SystemName, shard: u32, address: &str) -> Option<&StoreFailure> {
-        let store = self
-            .pods
-            .iter()
-            .find(|(_, pod)| pod.ready && pod.system == *system && pod.beside == Beside::Store(shard));
-        self.answers.get(store?.0)?.store.failures.get(address)
+        self.store(system, shard)?.failures.get(address)
+    }
+
+    /// What the store that serves this shard said last.
+    fn store(&self, system: &SystemName, shard: u32) -> Option<&StoreAnswer> {
+        let serves = |pod: &AgentPod| pod.ready && !pod.replica && pod.beside == Beside::Store(shard);
+        let mut stores = self.pods.iter().filter(|(_, pod)| pod.system == *system && serves(pod));
+        Some(&self.answers.get(stores.next()?.0)?.store)
     }
 
     /// Whether every gateway in service and, if `store` is given, every pod of that shard holds each part under at

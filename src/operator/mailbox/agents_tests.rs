@@ -2,7 +2,7 @@ use super::*;
 use crate::operator::mailbox::index::ObjectName;
 
 fn pod(beside: Beside, ready: bool) -> AgentPod {
-    AgentPod { system: SystemName::new("n", "s"), beside, ip: Some("::1".into()), ready }
+    AgentPod { system: SystemName::new("n", "s"), beside, ip: Some("::1".into()), ready, replica: false }
 }
 
 fn key(name: &str) -> Key {
@@ -73,4 +73,24 @@ fn what_a_store_says_of_its_mailboxes_is_read() {
     let unknown = r#"{"directory": {}, "store": {"retired": null}}"#;
     agents.answered(vec![(key("s0"), Some(serde_json::from_str(unknown).unwrap()))]);
     assert_eq!(agents.keeping(&system, 0, "u1"), None, "Cyrus was not looked at yet");
+}
+
+#[test]
+fn of_two_stores_only_the_one_that_serves_is_believed_of_mail() {
+    let system = SystemName::new("n", "s");
+    let failing = |reason: &str| {
+        let failure = StoreFailure { reason: reason.to_owned(), message: String::new() };
+        let store = StoreAnswer { failures: [("an@x.vn".to_owned(), failure)].into(), ..StoreAnswer::default() };
+        Some(Answer { store, ..Answer::default() })
+    };
+    let mut agents = Agents::default();
+    for (name, replica) in [("s0", true), ("s1", false)] {
+        agents.see(&key(name), Some(AgentPod { replica, ..pod(Beside::Store(0), true) }));
+    }
+    agents.answered(vec![(key("s0"), failing("Old")), (key("s1"), failing("New"))]);
+    let reason = |agents: &Agents| agents.failure(&system, 0, "an@x.vn").map(|it| it.reason.clone());
+    assert_eq!(reason(&agents).as_deref(), Some("New"));
+    assert_eq!(agents.tellers().count(), 1);
+    agents.see(&key("s1"), None);
+    assert_eq!(reason(&agents), None);
 }

@@ -180,7 +180,22 @@ fn store(fetched: &Fetched, wrong: &mut Vec<String>) -> Option<Store> {
     if shards.is_empty() {
         wrong.push("spec.store.shards: at least one is needed".to_owned());
     }
-    Some(Store { shards, resources: spec.resources.clone() })
+    let stale_after = spec.failover.stale_after_seconds();
+    if stale_after.is_none() {
+        wrong.push(format!(
+            "spec.store.failover.staleAfter: {:?} is neither a time such as 5m nor Never",
+            spec.failover.stale_after
+        ));
+    }
+    if spec.replicas > 2 {
+        wrong.push(format!("spec.store.replicas: a shard has 1 or 2 stores, not {}", spec.replicas));
+    }
+    Some(Store {
+        shards,
+        replicas: replicas("spec.store.replicas", spec.replicas, wrong)?,
+        stale_after: stale_after?,
+        resources: spec.resources.clone(),
+    })
 }
 
 fn antispam(fetched: &Fetched, wrong: &mut Vec<String>) -> Antispam {

@@ -76,6 +76,10 @@ pub struct Gateway {
 pub struct Store {
     /// The volume of each shard, by number; as many as there are shards. `None` as in [`Gateway::queue`].
     pub shards: Vec<Option<Volume>>,
+    /// Number of pods of each shard: 1 or 2.
+    pub replicas: i32,
+    /// After how many seconds a store that may lack changes takes over; `None`: never by itself.
+    pub stale_after: Option<u64>,
     /// Resources of Cyrus.
     pub resources: Option<ResourceRequirements>,
 }

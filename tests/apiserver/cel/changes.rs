@@ -17,6 +17,7 @@ async fn what_mail_is_stored_under_cannot_be_changed() {
             spec(&json!({"gateway": {"replicas": 3}}), None),
             spec(&json!({"gateway": {"replicas": 1}}), Some("the number of gateways cannot shrink")),
             spec(&json!({"store": {"shards": 1}}), Some("the number of shards cannot shrink")),
+            spec(&json!({"store": {"replicas": 1}}), Some("the number of stores of a shard cannot shrink")),
             // Leaving the field out means its default.
             spec(&json!({"store": null}), Some("the number of shards cannot shrink")),
             spec(&json!({"hostname": "mail2.angiang.gov.vn", "paused": true}), None),
@@ -79,7 +80,8 @@ async fn what_is_left_out_gets_the_documented_default() {
             "hostname": "mail.angiang.gov.vn",
             "gateway": {"replicas": 2, "service": {"type": "ClusterIP"}, "messageSize": "50Mi",
                         "queueStorage": {"size": "5Gi"}},
-            "store": {"shards": 1, "retiredRetention": "90d", "storage": {"size": "50Gi"}},
+            "store": {"shards": 1, "replicas": 2, "failover": {"staleAfter": "5m"}, "retiredRetention": "90d",
+                      "storage": {"size": "50Gi"}},
             "antispam": {"replicas": 2, "thresholds": {"addHeader": 6, "reject": 15}},
             "antivirus": {"replicas": 2, "onFailure": "Defer", "onDetection": "Reject"},
             "limits": {"messagesPerHour": 300, "recipientsPerMessage": 100},

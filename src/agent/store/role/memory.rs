@@ -53,6 +53,9 @@ pub struct Memory {
     pub lacking: Option<Duration>,
     /// When staleness may be accepted without anybody's word.
     pub stale_after: Option<Duration>,
+    /// What was accepted within this time is in the journal; [`Duration::MAX`] if nothing is deleted from it, or nothing
+    /// could make up for what is missing anyway.
+    pub retention: Duration,
     /// What is known of the other store.
     pub peer: PeerMemory,
     /// The Lease as it was read last.
@@ -112,6 +115,7 @@ impl Memory {
             handed_over: None,
             lacking: None,
             stale_after: None,
+            retention: Duration::MAX,
             peer,
             lease: None,
         }
@@ -169,8 +173,7 @@ impl Memory {
                 waited: self.lacking.map_or(Duration::ZERO, since),
                 declared,
                 behind: Duration::from_secs(unix.saturating_sub(self.record.in_sync_at)),
-                // Nothing in the journal is deleted yet.
-                retention: Duration::MAX,
+                retention: self.retention,
             },
         }
     }

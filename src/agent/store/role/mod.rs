@@ -119,6 +119,8 @@ pub struct Settings<'a> {
     pub key: &'a str,
     /// When a store that may lack changes takes over.
     pub stale_after: Option<std::time::Duration>,
+    /// After how long the journal forgets what is settled; never if absent.
+    pub retention: Option<std::time::Duration>,
 }
 
 /// The role of a store, before it runs.
@@ -141,6 +143,7 @@ impl Role {
         let (volume, record) = Volume::open(settings.data, &settings.shard)?;
         let mut memory = Memory::new(pod, record, clock::now());
         memory.stale_after = settings.stale_after;
+        memory.retention = settings.retention.unwrap_or(std::time::Duration::MAX);
         memory.holds_mail = !record.disk.seeded && volume.holds_mail();
         let key = PeerKey::new(settings.key);
         let base = settings.pod.rsplit_once('-').map_or(settings.pod, |(base, _)| base);

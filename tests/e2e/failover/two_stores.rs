@@ -7,6 +7,7 @@ use tokio::io::AsyncReadExt;
 
 use super::{
     pair::{self, Pair, pod},
+    roles::Roles,
     story::delivered,
 };
 use crate::world::{eventually, unique};
@@ -66,5 +67,40 @@ fn a_replica_that_was_away_gets_what_came_meanwhile() {
         let after = pair.switch_over(roles).await;
         crate::imap::wait_for(&pair.world, &an, &subject).await;
         assert_eq!(after.primary, roles.replica());
+    });
+}
+
+/// What the operator makes of a shard: in the status, and on the labels of its pods.
+async fn told(pair: &Pair, roles: Roles) -> Result<(), String> {
+    let kind = ApiResource::erase::<MailSystem>(&());
+    let systems: Api<DynamicObject> =
+        Api::namespaced_with(pair.world.client.clone(), &pair.world.namespace, &kind);
+    let system = systems.get("mail").await.map_err(|error| error.to_string())?;
+    let shard = &system.data["status"]["shards"][0];
+    let (primary, replica) = (pod(roles.primary), pod(roles.replica()));
+    let is_told = shard["primary"] == *primary
+        && shard["replica"] == *replica
+        && shard["epoch"] == roles.epoch
+        && shard["inSync"] == true;
+    if !is_told {
+        return Err(system.data["status"].to_string());
+    }
+    for (name, role) in [(&primary, "primary"), (&replica, "replica")] {
+        let pod = pair.world.api::<Pod>().get(name).await.map_err(|error| error.to_string())?;
+        if pod.labels().get(ROLE_LABEL).is_none_or(|label| label != role) {
+            return Err(format!("{name} has the labels {:?}", pod.labels()));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_operator_tells_who_serves_before_and_after_a_switchover() {
+    pair::run(async |pair| {
+        let before = pair.settled().await;
+        let soon = Duration::from_mins(1);
+        eventually(soon, "status and labels say who serves", async || told(pair, before).await).await;
+        let after = pair.switch_over(before).await;
+        eventually(soon, "they say who serves now", async || told(pair, after).await).await;
     });
 }

@@ -97,7 +97,7 @@ fn exposition(registry: &Registry) -> Response {
 ///
 /// # Errors
 /// The connection broke, or the answer is another than `200`, or too large. Callers limit the time.
-pub async fn get(stream: TcpStream, host: &str, path: &str, largest: usize) -> io::Result<Bytes> {
+pub async fn fetch(stream: TcpStream, host: &str, path: &str, largest: usize) -> io::Result<Bytes> {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     let exchange = async {

@@ -39,7 +39,7 @@ enum Closes {
     AtRecipient(usize),
 }
 
-const EVEN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 1));
+const EVEN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 const ODD: [u8; 4] = [127, 0, 0, 2];
 
 /// Serves one connection; returns the recipients it accepted, and the message.

@@ -93,7 +93,7 @@ impl Prober {
             Some(ago) => format!("/role?other={}", millis(ago)),
             None => "/role".to_owned(),
         };
-        let said: Said = serde_json::from_slice(&http::get(stream, &self.host, &path, LARGEST).await?)?;
+        let said: Said = serde_json::from_slice(&http::fetch(stream, &self.host, &path, LARGEST).await?)?;
         // The address may have become that of another store, which serves another shard.
         if self.host.split('.').next() == Some(said.pod.as_str()) {
             Ok(said)

@@ -97,14 +97,11 @@ impl Shard {
     /// Says in the log and in the metrics where it goes now.
     fn told(&self, before: Option<Primary>, now: Option<Primary>) {
         let shard = self.number;
-        match now {
-            Some(Primary { pod, epoch, address }) => {
-                tracing::info!(shard, pod, epoch, %address, "mail and readers go to this store");
-            }
-            None => {
-                let pod = before.map(|primary| primary.pod);
-                tracing::warn!(shard, before = ?pod, "no store of the shard says that it serves");
-            }
+        if let Some(Primary { pod, epoch, address }) = now {
+            tracing::info!(shard, pod, epoch, %address, "mail and readers go to this store");
+        } else {
+            let pod = before.map(|primary| primary.pod);
+            tracing::warn!(shard, before = ?pod, "no store of the shard says that it serves");
         }
         for pod in 0..PODS {
             self.metrics.routed(shard, pod, now.is_some_and(|primary| primary.pod == pod));

@@ -4,6 +4,7 @@
 #   make demo-down   remove the demo and the local cluster
 #   make test        every test: unit, the failover model, a real S3 server, a real OpenLDAP, a real API server, end to end on the local cluster
 #   make model       search the failover model with three faults: hours, and much memory (MINUTES=n ends it earlier)
+#   make chaos       faults by chance under load, round by round, on the local cluster (CHAOS_ROUNDS=n, CHAOS_SEED=n)
 #   make lint        formatting, clippy, shellcheck
 #   make generate    write the generated files: crds/ and the chart's copy
 #   make bench       measure; docs/benchmarks.md has the figures
@@ -22,7 +23,7 @@ export CARGO_TERM_COLOR ?= never
 CLUSTER ?= local
 export CLUSTER PROFILE
 
-.PHONY: help demo demo-down test test-unit test-model test-journal test-ldap test-apiserver test-e2e model lint generate bench deny
+.PHONY: help demo demo-down test test-unit test-model test-journal test-ldap test-apiserver test-e2e model chaos lint generate bench deny
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -65,6 +66,12 @@ test-e2e:
 	cluster/install
 	cluster/cluster s3 >/dev/null
 	KUBECONFIG=$${KUBECONFIG:-$$(cluster/cluster kubeconfig)} cargo test --locked --test e2e
+
+# The seed that it prints repeats a run.
+chaos:
+	cluster/install
+	cluster/cluster s3 >/dev/null
+	KUBECONFIG=$${KUBECONFIG:-$$(cluster/cluster kubeconfig)} cargo test --locked --test e2e failover::chaos -- --ignored
 
 lint:
 	cargo fmt --check

@@ -16,6 +16,9 @@ use tokio::{net::lookup_host, time::timeout};
 
 /// Longest wait for the name server: well below the time limits of those who ask us.
 const RESOLVED_WITHIN: Duration = Duration::from_secs(3);
+/// Longest wait for it while an address is known: far below the time limit of the stores' beats, which would all be missed
+/// while the name server hangs.
+const KNOWN_WITHIN: Duration = Duration::from_millis(300);
 /// How long an answer is used without asking again. A pod that comes back has another address.
 const FRESH: Duration = Duration::from_secs(2);
 
@@ -31,20 +34,46 @@ impl Resolver {
     /// # Errors
     /// The name server does not know the host, or does not answer in time, and never named an address of it.
     pub async fn lookup(&self, host: &str) -> io::Result<Arc<[IpAddr]>> {
+        self.lookup_by(host, ask(host.to_owned())).await
+    }
+
+    async fn lookup_by(
+        &self,
+        host: &str,
+        ask: impl Future<Output = io::Result<Arc<[IpAddr]>>> + Send + 'static,
+    ) -> io::Result<Arc<[IpAddr]>> {
         let known = self.known(|known| known.get(host).cloned());
         if let Some((addresses, at)) = &known
             && at.elapsed() < FRESH
         {
             return Ok(addresses.clone());
         }
-        match (ask(host).await, known) {
-            (Ok(found), _) => {
-                self.known(|known| known.insert(host.into(), (found.clone(), Instant::now())));
-                Ok(found)
-            }
-            (Err(_), Some((addresses, _))) => Ok(addresses),
-            (Err(error), None) => Err(error),
+        let (memory, name) = (self.clone(), Box::from(host));
+        // It goes on when whoever asked has given up, so that the next has the answer.
+        let asking = tokio::spawn(async move {
+            let found = ask.await?;
+            memory.known(|known| known.insert(name, (found.clone(), Instant::now())));
+            Ok(found)
+        });
+        match known {
+            Some((addresses, _)) => match timeout(KNOWN_WITHIN, asking).await {
+                Ok(Ok(Ok(found))) => Ok(found),
+                Ok(_) | Err(_) => Ok(addresses),
+            },
+            None => asking.await.map_err(io::Error::other)?,
         }
+    }
+
+    /// One that knows these, and asks nobody for them.
+    #[cfg(test)]
+    #[must_use]
+    pub fn that_knows<'a>(hosts: impl IntoIterator<Item = (&'a str, IpAddr)>) -> Self {
+        let resolver = Self::default();
+        let always = Instant::now() + Duration::from_hours(24);
+        for (host, address) in hosts {
+            resolver.known(|known| known.insert(host.into(), ([address].into(), always)));
+        }
+        resolver
     }
 
     fn known<T>(&self, with: impl FnOnce(&mut Known) -> T) -> T {
@@ -52,7 +81,7 @@ impl Resolver {
     }
 }
 
-async fn ask(host: &str) -> io::Result<Arc<[IpAddr]>> {
+async fn ask(host: String) -> io::Result<Arc<[IpAddr]>> {
     let silent = |_| io::Error::new(io::ErrorKind::TimedOut, "the name server is silent");
     let found = timeout(RESOLVED_WITHIN, lookup_host((host, 0))).await.map_err(silent)??;
     let mut addresses: Vec<_> = found.map(|address| address.ip()).collect();
@@ -83,5 +112,22 @@ mod tests {
     async fn an_address_is_its_own_name() {
         let found = Resolver::default().lookup("127.0.0.7").await.unwrap();
         assert_eq!(*found, [IpAddr::from([127, 0, 0, 7])]);
+    }
+    #[tokio::test]
+    async fn a_name_server_that_hangs_keeps_nobody_waiting_who_has_an_address_and_is_heard_later() {
+        let resolver = Resolver::default();
+        let long_ago = Instant::now().checked_sub(FRESH * 2).unwrap();
+        let (former, later): (Arc<[IpAddr]>, Arc<[IpAddr]>) =
+            ([[10, 0, 0, 1].into()].into(), [[10, 0, 0, 2].into()].into());
+        resolver.known(|known| known.insert("s".into(), (former.clone(), long_ago)));
+        let (answer, hangs) = tokio::sync::oneshot::channel();
+        let hangs = async move { hangs.await.map_err(io::Error::other) };
+        let asked = Instant::now();
+        assert_eq!(resolver.lookup_by("s", hangs).await.unwrap(), former);
+        assert!(asked.elapsed() < Duration::from_secs(1));
+        answer.send(later.clone()).unwrap();
+        while resolver.lookup_by("s", std::future::pending()).await.unwrap() != later {
+            tokio::task::yield_now().await;
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The API server is away: mail, logins and restarts in place go on.
 
-use std::{fs, path::PathBuf, process::Command, time::Duration};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -9,54 +9,12 @@ use serde_json::json;
 
 use crate::{
     imap,
+    local::{Away, kill_agent},
     smtp::{Smtp, message},
     world::{World, eventually, run_alone, unique},
 };
 
 const LONG: Duration = Duration::from_mins(4);
-
-/// Keeps the API server of the local cluster down; dropping it starts the server again, also when a test fails.
-struct ApiAway;
-
-impl ApiAway {
-    fn begin() -> Self {
-        cluster("api-kill");
-        Self
-    }
-}
-
-impl Drop for ApiAway {
-    fn drop(&mut self) {
-        cluster("api-start");
-    }
-}
-
-fn cluster(verb: &str) {
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("cluster/cluster");
-    assert!(Command::new(script).arg(verb).status().unwrap().success(), "cluster {verb}");
-}
-
-/// The agent's process of a pod, found by the pod's control group: nodes of the local cluster share the host's kernel.
-fn agent_of(pod: &Pod) -> Option<u32> {
-    let uid = pod.uid()?;
-    fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).find(
-        |pid: &u32| {
-            let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-            read("cgroup").contains(&uid)
-                && read("cmdline").split('\0').next().is_some_and(|exe| exe.ends_with("mail-agent"))
-        },
-    )
-}
-
-async fn kill_agent(pod: &Pod) {
-    let killed = agent_of(pod).unwrap_or_else(|| panic!("no agent in {}", pod.name_any()));
-    assert!(Command::new("kill").args(["-9", &killed.to_string()]).status().unwrap().success());
-    eventually(LONG, &format!("{} has a new agent", pod.name_any()), async || match agent_of(pod) {
-        Some(pid) if pid != killed => Ok(()),
-        other => Err(format!("{other:?}")),
-    })
-    .await;
-}
 
 async fn mail_flows(world: &World, an: &crate::world::Account) {
     let subject = unique("offline");
@@ -83,10 +41,10 @@ fn without_the_api_server_mail_flows_and_agents_restart_in_place() {
             pods.push(world.api::<Pod>().get(&name).await.unwrap());
         }
         {
-            let _away = ApiAway::begin();
+            let _away = Away::api();
             mail_flows(world, &an).await;
             for pod in &pods {
-                kill_agent(pod).await;
+                kill_agent(&pod.uid().unwrap(), LONG).await;
             }
             mail_flows(world, &an).await;
         }

@@ -10,6 +10,7 @@ pub(crate) const JOURNAL: bool = true;
 
 mod imap;
 mod life;
+mod local;
 mod s3;
 mod sending;
 mod sieve;
@@ -22,6 +23,7 @@ mod control_plane;
 mod credentials;
 mod delivery;
 mod dkim;
+mod failover;
 mod faults;
 mod forwarding;
 mod groups;

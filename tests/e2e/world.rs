@@ -1,4 +1,4 @@
-//! The mail system that the tests share: made once, in a namespace of its own.
+//! The mail system that the tests share, made once; and how others are made. Each is in a namespace of its own.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -14,6 +14,7 @@ use kube::{
 use mail_operator::{
     api::{MailDomain, MailSystem, Mailbox},
     conditions,
+    names::ports,
 };
 use rustls::{
     ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::ServerName, pki_types::pem::PemObject,
@@ -39,16 +40,28 @@ const LABEL: &str = "mail-operator-e2e";
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 static WORLD: OnceCell<World> = OnceCell::const_new();
 static TURN: RwLock<()> = RwLock::const_new(());
+static CLEANED: OnceCell<()> = OnceCell::const_new();
 
-/// The shared mail system.
+/// A mail system called `mail` in a namespace of its own.
+#[derive(Clone)]
 pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) namespace: String,
-    service: IpAddr,
+    front: Front,
     tls: Arc<ClientConfig>,
 }
 
+/// How clients come in.
+#[derive(Clone, Copy)]
+enum Front {
+    /// Through the Service, to any gateway.
+    Service(IpAddr),
+    /// To one gateway's pod.
+    Pod(IpAddr),
+}
+
 /// A mailbox that a test made.
+#[derive(Clone)]
 pub(crate) struct Account {
     pub(crate) name: String,
     pub(crate) address: String,
@@ -65,9 +78,14 @@ pub(crate) fn run(test: impl AsyncFnOnce(&'static World)) {
 
 /// Runs a test alone: it takes away what the others need.
 pub(crate) fn run_alone(test: impl AsyncFnOnce(&'static World)) {
+    alone(async { test(WORLD.get_or_init(World::make).await).await });
+}
+
+/// Runs a test while no other runs, in whatever system.
+pub(crate) fn alone(test: impl Future<Output = ()>) {
     RUNTIME.block_on(async {
         let _turn: RwLockWriteGuard<()> = TURN.write().await;
-        test(WORLD.get_or_init(World::make).await).await;
+        test.await;
     });
 }
 
@@ -96,28 +114,40 @@ pub(crate) async fn eventually<T>(
 
 impl World {
     async fn make() -> Self {
+        Self::of(system).await
+    }
+
+    /// A new system of this spec, ready, in a new namespace.
+    pub(crate) async fn of(spec: impl FnOnce(&str) -> serde_json::Value) -> Self {
         let client = Client::try_default().await.expect("a cluster: run cluster/install first");
+        CLEANED.get_or_init(|| clean(&client)).await;
         let namespaces: Api<Namespace> = Api::all(client.clone());
-        for old in namespaces.list(&ListParams::default().labels(LABEL)).await.expect("namespaces") {
-            let _ = namespaces.delete(&old.metadata.name.unwrap_or_default(), &DeleteParams::default()).await;
-        }
         let namespace = unique("e2e-");
         let object = json!({"metadata": {"name": namespace, "labels": {LABEL: ""}}});
         namespaces.create(&PostParams::default(), &parse(object)).await.expect("a namespace");
-        let mut world = Self { client, namespace, service: IpAddr::from([0; 4]), tls: trust(&[]) };
+        let front = Front::Service(IpAddr::from([0; 4]));
+        let mut world = Self { client, namespace, front, tls: trust(&[]) };
         world.apply(parse::<Secret>(signatures())).await;
-        if crate::JOURNAL {
+        let spec = spec(&world.namespace);
+        if spec.get("journal").is_some() {
             s3::serve(&world).await;
         }
-        world.apply(parse::<MailSystem>(system(&world.namespace))).await;
+        let system = tagged::<MailSystem>(json!({"metadata": {"name": "mail"}, "spec": spec}));
+        let params = PatchParams::apply("e2e").force();
+        world.api::<MailSystem>().patch("mail", &params, &Patch::Apply(&system)).await.expect("a system");
         world.apply(parse::<MailDomain>(domain("angiang", DOMAIN))).await;
         world.ready::<MailSystem>("mail", Duration::from_mins(15)).await;
         let service = world.api::<Service>().get("mail-gateway").await.expect("the gateway's Service");
         let address = service.spec.and_then(|spec| spec.cluster_ip).expect("its address");
-        world.service = address.parse().expect("an address");
+        world.front = Front::Service(address.parse().expect("an address"));
         let secret = world.api::<Secret>().get("mail-tls").await.expect("the served certificate");
         world.tls = trust(&secret.data.expect("data")["tls.crt"].0);
         world
+    }
+
+    /// The same system, whose clients come to the gateway in the pod with this address and to no other.
+    pub(crate) fn through(&self, pod: IpAddr) -> Self {
+        Self { front: Front::Pod(pod), ..self.clone() }
     }
 
     /// Objects of a kind in the tests' namespace.
@@ -214,7 +244,11 @@ impl World {
 
     /// Where a port of the gateways is reached.
     pub(crate) fn address(&self, port: u16) -> SocketAddr {
-        SocketAddr::new(self.service, port)
+        match (self.front, port) {
+            (Front::Pod(address), ports::IMAPS) => SocketAddr::new(address, ports::PROXY_IMAPS),
+            (Front::Pod(address), ports::POP3S) => SocketAddr::new(address, ports::PROXY_POP3S),
+            (Front::Pod(address) | Front::Service(address), port) => SocketAddr::new(address, port),
+        }
     }
 
     /// TLS as a client does it that trusts the served certificate alone.
@@ -225,13 +259,25 @@ impl World {
 }
 
 /// An object from JSON that lacks `apiVersion` and `kind`.
-pub(crate) fn parse<K>(mut value: serde_json::Value) -> K
+pub(crate) fn parse<K>(value: serde_json::Value) -> K
 where
     K: Resource<DynamicType = ()> + DeserializeOwned,
 {
+    serde_json::from_value(tagged::<K>(value)).expect("an object")
+}
+
+fn tagged<K: Resource<DynamicType = ()>>(mut value: serde_json::Value) -> serde_json::Value {
     value["apiVersion"] = K::api_version(&()).into();
     value["kind"] = K::kind(&()).into();
-    serde_json::from_value(value).expect("an object")
+    value
+}
+
+/// Deletes what a former run left.
+async fn clean(client: &Client) {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    for old in namespaces.list(&ListParams::default().labels(LABEL)).await.expect("namespaces") {
+        let _ = namespaces.delete(&old.metadata.name.unwrap_or_default(), &DeleteParams::default()).await;
+    }
 }
 
 fn trust(pem: &[u8]) -> Arc<ClientConfig> {
@@ -252,14 +298,16 @@ fn signatures() -> serde_json::Value {
 }
 
 fn system(namespace: &str) -> serde_json::Value {
-    let journal = crate::JOURNAL.then(|| s3::journal(namespace));
-    json!({"metadata": {"name": "mail"}, "spec": {
+    let mut spec = json!({
         "hostname": HOSTNAME,
         "gateway": {"queueStorage": {"size": "1Gi"}},
         "store": {"shards": 2, "replicas": 1, "storage": {"size": "1Gi"}},
         "antivirus": {"signatureSecret": "eicar"},
-        "journal": journal,
-    }})
+    });
+    if crate::JOURNAL {
+        spec["journal"] = s3::journal(namespace);
+    }
+    spec
 }
 
 /// A MailDomain of the shared system.

@@ -245,10 +245,9 @@ impl World {
     /// Where a port of the gateways is reached.
     pub(crate) fn address(&self, port: u16) -> SocketAddr {
         match (self.front, port) {
-            (Front::Service(address), port) => SocketAddr::new(address, port),
             (Front::Pod(address), ports::IMAPS) => SocketAddr::new(address, ports::PROXY_IMAPS),
             (Front::Pod(address), ports::POP3S) => SocketAddr::new(address, ports::PROXY_POP3S),
-            (Front::Pod(address), port) => SocketAddr::new(address, port),
+            (Front::Pod(address) | Front::Service(address), port) => SocketAddr::new(address, port),
         }
     }
 

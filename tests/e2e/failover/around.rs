@@ -15,7 +15,8 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::{
-    SERVES, pair,
+    SERVES, SETTLED,
+    pair::{self, Pair, pod},
     pods::{kill_agent, kill_cyrus},
     story::{Cast, Lost, served_again},
 };

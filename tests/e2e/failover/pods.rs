@@ -42,8 +42,7 @@ pub(crate) async fn stop_agent(pair: &Pair, ordinal: usize, epoch: u64) -> u64 {
             0 => Ok(()),
             left => Err(format!("{left} processes of Cyrus are left")),
         });
-    let served = pair.serves_above(epoch, SERVES);
-    let ((), (server, later)) = tokio::join!(fenced, served);
+    let ((), (server, later)) = tokio::join!(fenced, pair.serves_above(epoch, SERVES));
     assert_ne!(server, ordinal, "the store whose agent is stopped does not serve");
     later
 }

@@ -83,7 +83,7 @@ impl Cast {
         figure(what, "both stores have everything again", began.elapsed());
         sleep(CALM).await;
         let (outcome, periods) = (load.end().await, watch.end().await);
-        say(&format!("{what}: {periods}accepted: {:?}", outcome.counts()));
+        say(format!("{what}: {periods}accepted: {:?}", outcome.counts()));
         assert!(periods.overlap().is_none(), "two stores served at once: {periods}");
         assert!(periods.disorder().is_none(), "an epoch is not above the one before it: {periods}");
         figure(what, "no store serves", periods.longest_break());
@@ -128,7 +128,7 @@ pub(crate) async fn served_again(pair: &Pair, what: &str, roles: Roles) -> (usiz
 
 /// Prints a row for docs/benchmarks.md, although the test succeeds.
 fn figure(what: &str, of: &str, time: Duration) {
-    say(&format!("| {what}: {of} | {:.1} s |", time.as_secs_f32()));
+    say(format!("| {what}: {of} | {:.1} s |", time.as_secs_f32()));
 }
 
 /// The output of a test that succeeds is not shown; this is.

@@ -1,7 +1,13 @@
 //! Two stores come up by themselves, and what one has the other has.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::AttachParams;
+use kube::{
+    Api, ResourceExt,
+    api::{ApiResource, AttachParams, DynamicObject},
+};
+use mail_operator::{api::MailSystem, names::ROLE_LABEL};
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 

@@ -96,7 +96,10 @@ mod tests {
     fn times_have_one_unit_or_are_never() {
         let seconds = |text: &str| Failover { stale_after: text.to_owned() }.stale_after_seconds();
         assert_eq!(Failover::default().stale_after_seconds(), Some(Some(300)));
-        assert_eq!((seconds("90s"), seconds("2h"), seconds("Never")), (Some(Some(90)), Some(Some(7200)), Some(None)));
+        assert_eq!(
+            (seconds("90s"), seconds("2h"), seconds("Never")),
+            (Some(Some(90)), Some(Some(7200)), Some(None))
+        );
         for wrong in ["", "m", "0m", "5", "5d", "-1s", "never", "99999999999999999999h"] {
             assert_eq!(seconds(wrong), None, "{wrong:?}");
         }

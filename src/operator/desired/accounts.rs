@@ -21,7 +21,8 @@ pub fn account(v: &Validated, component: Component) -> ServiceAccount {
 /// Reading the Secret with the DKIM keys, for the agents beside Rspamd; reading and changing the Leases of the shards, for
 /// those of stores, if there are two for each shard.
 pub fn roles(v: &Validated) -> Vec<Role> {
-    let signing = role(v, Component::Antispam, ("", "secrets"), vec![v.name.dkim()], &["get", "list", "watch"]);
+    let signing =
+        role(v, Component::Antispam, ("", "secrets"), vec![v.name.dkim()], &["get", "list", "watch"]);
     let leases = (0..).zip(&v.store.shards).map(|(shard, _)| v.name.store(shard)).collect();
     let electing = (v.store.replicas > 1)
         .then(|| role(v, Component::Store, ("coordination.k8s.io", "leases"), leases, &["get", "update"]));

@@ -38,7 +38,7 @@ pub fn stateful_set(v: &Validated, shard: u32, volume: &Volume, hashes: &Hashes)
     // Two stores on one node would be lost together.
     for spread in spec.topology_spread_constraints.iter_mut().flatten() {
         spread.label_selector = Some(selector(v, shard));
-        spread.when_unsatisfiable = "DoNotSchedule".into();
+        "DoNotSchedule".clone_into(&mut spread.when_unsatisfiable);
     }
     let mut labels = pod::labels(v, component);
     labels.extend([own(shard)]);

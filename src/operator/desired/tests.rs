@@ -68,7 +68,8 @@ fn a_small_system_is_these_objects() {
     assert_yaml_snapshot!("policies", small.policies);
     assert_yaml_snapshot!("budgets", small.budgets);
     assert_yaml_snapshot!("accounts", small.accounts);
-    assert_yaml_snapshot!("signing", (small.signing_role, small.signing_binding));
+    assert_yaml_snapshot!("rights", (small.roles, small.bindings));
+    assert_yaml_snapshot!("leases", small.leases);
     assert_yaml_snapshot!("secrets", (small.internal, small.gateway_login, small.tls));
 }
 

@@ -80,7 +80,8 @@ fn of_two_stores_only_the_one_that_serves_is_believed_of_mail() {
     let system = SystemName::new("n", "s");
     let failing = |reason: &str| {
         let failure = StoreFailure { reason: reason.to_owned(), message: String::new() };
-        let store = StoreAnswer { failures: [("an@x.vn".to_owned(), failure)].into(), ..StoreAnswer::default() };
+        let store =
+            StoreAnswer { failures: [("an@x.vn".to_owned(), failure)].into(), ..StoreAnswer::default() };
         Some(Answer { store, ..Answer::default() })
     };
     let mut agents = Agents::default();

@@ -105,7 +105,7 @@ fn a_system_whose_pods_are_ready_is_ready_though_its_certificate_is_self_signed(
     let status = seen(&fetched("{hostname: mail.x.vn}"), &[]);
     assert_eq!(told(&status, "Ready"), ("True", "Serving", "every part serves"));
     assert_eq!(told(&status, "CertificateValid").1, "SelfSigned");
-    assert_eq!(told(&status, "StoreAvailable"), ("True", "Available", "its pod is ready"));
+    assert_eq!(told(&status, "StoreAvailable"), ("True", "Available", "all 2 pods are ready"));
     assert!(get(&status.conditions, "Reconciling").is_none() && get(&status.conditions, "Stalled").is_none());
     assert_eq!((status.mailboxes, status.domains, status.observed_generation), (3, 1, Some(1)));
     assert_eq!(status.components.len(), 5);

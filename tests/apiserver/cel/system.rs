@@ -87,8 +87,14 @@ async fn sizes_and_counts_of_a_system_are_checked() {
             spec(&json!({"store": {"replicas": 3}}), Some("should be less than or equal to 2")),
             spec(&json!({"store": {"failover": {"staleAfter": "90s"}}}), None),
             spec(&json!({"store": {"failover": {"staleAfter": "Never"}}}), None),
-            spec(&json!({"store": {"failover": {"staleAfter": "0m"}}}), Some("such as 300s, 5m or 1h, or Never")),
-            spec(&json!({"store": {"failover": {"staleAfter": "5"}}}), Some("such as 300s, 5m or 1h, or Never")),
+            spec(
+                &json!({"store": {"failover": {"staleAfter": "0m"}}}),
+                Some("such as 300s, 5m or 1h, or Never"),
+            ),
+            spec(
+                &json!({"store": {"failover": {"staleAfter": "5"}}}),
+                Some("such as 300s, 5m or 1h, or Never"),
+            ),
             memory(json!("4Gi"), None),
             memory(json!(4_000_000_000_u64), None),
             memory(json!("4 GB"), Some("should match")),

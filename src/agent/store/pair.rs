@@ -116,7 +116,8 @@ async fn be_ready(shared: Shared, replica: Replica, readiness: Readiness) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match what_is_missing(&shared.report()) {
+        let begun = shared.memory().has_begun();
+        match what_is_missing(&shared.report(), begun) {
             None => readiness.ready(CYRUS),
             Some(why) => readiness.blocked(CYRUS, why),
         }
@@ -128,10 +129,13 @@ async fn be_ready(shared: Shared, replica: Replica, readiness: Readiness) {
     }
 }
 
-/// Why it is not ready: it neither serves nor has everything.
-fn what_is_missing(report: &Report) -> Option<String> {
+/// Why it is not ready: it neither serves nor has everything. In a shard that has not begun there is nothing to be had:
+/// while the second store of a shard that had one is not ready, its StatefulSet would not let the first one start anew, and
+/// only together can they begin.
+fn what_is_missing(report: &Report, begun: bool) -> Option<String> {
     match report.phase {
         Phase::Primary | Phase::InSync => None,
+        Phase::Unseeded if !begun => None,
         phase if report.message.is_empty() => Some(format!("{phase:?}")),
         phase => Some(format!("{phase:?}: {}", report.message)),
     }
@@ -154,10 +158,14 @@ mod tests {
             progress: None,
             stale_takeover: None,
         };
-        assert_eq!(what_is_missing(&report(Phase::Primary)), None);
-        assert_eq!(what_is_missing(&report(Phase::InSync)), None);
-        let missing = what_is_missing(&report(Phase::Returning)).unwrap();
-        assert_eq!(missing, "Returning: for a reason");
+        for begun in [false, true] {
+            assert_eq!(what_is_missing(&report(Phase::Primary), begun), None);
+            assert_eq!(what_is_missing(&report(Phase::InSync), begun), None);
+            let missing = what_is_missing(&report(Phase::Returning), begun).unwrap();
+            assert_eq!(missing, "Returning: for a reason");
+        }
+        assert_eq!(what_is_missing(&report(Phase::Unseeded), false), None);
+        assert!(what_is_missing(&report(Phase::Unseeded), true).is_some(), "its volume was lost");
     }
 
     #[test]

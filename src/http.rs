@@ -1,4 +1,4 @@
-//! The HTTP side of every process: `/healthz`, `/readyz`, `/metrics`, and routes of its own.
+//! The HTTP side of every process: `/healthz`, `/readyz`, `/metrics`, and routes of its own; and how one asks another.
 //!
 //! What the process knows of its readiness and its metrics comes in; answers go out. It must not decide anything:
 //! whoever sets a reason is responsible for taking it away again.
@@ -11,8 +11,15 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::Request;
+use hyper_util::rt::TokioIo;
 use prometheus_client::registry::Registry;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
@@ -83,6 +90,32 @@ fn exposition(registry: &Registry) -> Response {
     match metrics::encode(registry) {
         Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+/// What `host` answers at `path`, at most `largest` bytes, over a connection of its own.
+///
+/// # Errors
+/// The connection broke, or the answer is another than `200`, or too large. Callers limit the time.
+pub async fn fetch(stream: TcpStream, host: &str, path: &str, largest: usize) -> io::Result<Bytes> {
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let exchange = async {
+        let request = Request::get(path).header("host", host).body(Empty::<Bytes>::new());
+        let response =
+            sender.send_request(request.map_err(io::Error::other)?).await.map_err(io::Error::other)?;
+        if response.status() != StatusCode::OK {
+            return Err(io::Error::other(format!("{host} answers {}", response.status())));
+        }
+        let body = Limited::new(response.into_body(), largest).collect().await.map_err(io::Error::other)?;
+        drop(sender);
+        Ok(body.to_bytes())
+    };
+    tokio::pin!(exchange);
+    tokio::select! {
+        answer = &mut exchange => answer,
+        // Ended: whether there was an answer is known to the exchange.
+        _ = connection => exchange.await,
     }
 }
 

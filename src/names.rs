@@ -179,10 +179,10 @@ impl SystemName {
         format!("{}-gateway-pods", self.name)
     }
 
-    /// Host name of a shard's store pod, with `{shard}` left for the agent to fill in.
+    /// Host name of a store pod, with `{shard}` and `{pod}` left for the agent to fill in.
     #[must_use]
     pub fn store_host_pattern(&self) -> String {
-        format!("{0}-store-{{shard}}-0.{0}-store-{{shard}}.{1}.svc", self.name, self.namespace)
+        format!("{0}-store-{{shard}}-{{pod}}.{0}-store-{{shard}}.{1}.svc", self.name, self.namespace)
     }
 
     /// ConfigMap of a daemon: `S-postfix`.

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use age::x25519::Recipient;
-use clap::Args;
+use clap::{Args, value_parser};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -45,9 +45,15 @@ pub struct GatewaySettings {
     /// What every agent is told.
     #[command(flatten)]
     pub common: Common,
-    /// Host name of a shard's store pod, with `{shard}` in place of its number.
+    /// Host name of a store pod, with `{shard}` and `{pod}` in place of the numbers; it begins with the pod's name.
     #[arg(long, env = "STORE_HOST_PATTERN")]
     pub store_host_pattern: String,
+    /// How many store shards there are.
+    #[arg(long, env = "STORE_SHARDS", default_value = "1")]
+    pub store_shards: u32,
+    /// How many store pods each has: of two, one serves.
+    #[arg(long, env = "STORE_REPLICAS", default_value = "1", value_parser = value_parser!(u32).range(1..=2))]
+    pub store_replicas: u32,
     /// Host name that resolves to every clamd.
     #[arg(long, env = "CLAMD_HOST")]
     pub clamd_host: String,
@@ -187,7 +193,7 @@ mod tests {
             "--pod-namespace=mail",
             "--mail-system=s",
             "--mail-hostname=mail.x.vn",
-            "--store-host-pattern=s-store-{shard}-0.s-store-{shard}.mail.svc",
+            "--store-host-pattern=s-store-{shard}-{pod}.s-store-{shard}.mail.svc",
             "--clamd-host=s-antivirus.mail.svc",
             "--cache-address=s-cache.mail.svc:6379",
             &on_failure,
@@ -203,6 +209,17 @@ mod tests {
         assert_eq!(settings.antivirus_on_detection, OnDetection::Quarantine);
         assert_eq!(settings.common.system().directory(), "s-directory");
         assert!(parse("accept").is_err());
+    }
+
+    #[test]
+    fn a_shard_has_one_store_or_two() {
+        let stores = |more: &[&str]| {
+            let settings = parse_with("Defer", more)?.settings;
+            Ok::<_, clap::Error>((settings.store_shards, settings.store_replicas))
+        };
+        assert_eq!(stores(&[]).unwrap(), (1, 1));
+        assert_eq!(stores(&["--store-shards=4", "--store-replicas=2"]).unwrap(), (4, 2));
+        assert!(stores(&["--store-replicas=0"]).is_err() && stores(&["--store-replicas=3"]).is_err());
     }
 
     #[test]

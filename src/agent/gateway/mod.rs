@@ -19,13 +19,13 @@ pub mod gate;
 mod journal;
 pub mod router;
 pub mod sieve;
+mod status;
 #[cfg(test)]
 mod tests;
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use axum::{Json, Router as Routes, routing::get};
-use serde_json::json;
+use axum::Router as Routes;
 use tokio::{
     fs,
     net::{TcpListener, UnixListener},
@@ -45,16 +45,10 @@ use super::{
     logins::Logins,
     sending::Sending,
     settings::GatewaySettings,
-    sockets::{
-        auth_http::AuthHttp,
-        listener,
-        passwords::{Passwords, ldap::Services},
-        sasl, socketmap,
-    },
+    sockets::{auth_http::AuthHttp, listener, passwords::Passwords, sasl, socketmap},
 };
 use crate::{
     http::{self, Readiness},
-    journal::writer::Journal,
     metrics,
     names::ports,
     store_login,
@@ -125,7 +119,7 @@ async fn start(
     let logins = Logins::open(&settings.data_dir);
     let gate = gate(settings, &token, replica).with_journal(journal).with_logins(logins.clone());
     let replay = Replay::new(audit.clone(), replica.clone(), gate.clone(), &token);
-    let stores = Stores::new(&settings.store_host_pattern);
+    let stores = stores(settings);
     let router = Router::new(&settings.common.mail_hostname, replica.clone(), stores.clone());
     let passwords = Passwords::new(replica.clone(), logins.clone());
     let sieve = Proxy {
@@ -134,7 +128,7 @@ async fn start(
         stores: stores.clone(),
         tls_dir: settings.tls_dir.clone().into(),
     };
-    let auth = AuthHttp { passwords: passwords.clone(), replica: replica.clone(), stores };
+    let auth = AuthHttp { passwords: passwords.clone(), replica: replica.clone(), stores: stores.clone() };
     let readiness = Readiness::starting(&[]);
     readiness.blocked(domains::PART, "no directory yet");
 
@@ -148,6 +142,7 @@ async fn start(
     }
     audit.register(&mut registry);
     router.register(&mut registry);
+    stores.register(&mut registry);
     let run = &settings.run_dir;
     let sending = Sending::new(replica.clone(), &settings.cache_address);
     sending.register(&mut registry);
@@ -172,8 +167,12 @@ async fn start(
     parts.spawn(serve_auth(tcp(address).await?, auth.routes(), stop.clone()));
     parts.spawn(sieve.run(tcp(settings.sieve_address).await?, stop.clone()));
     parts.spawn(auditing);
+    if let Some(probing) = stores.probing() {
+        parts.spawn(until(stop.clone(), probing));
+    }
     parts.spawn(until(stop.clone(), services.clone().watch(replica.clone())));
-    let extra = status(replica, (observed, audit.clone()), sending, services).merge(logins.routes());
+    let extra = status::routes(replica, (observed, audit.clone()), (sending, services), stores)
+        .merge(logins.routes());
     let extra = extra.merge(segments).merge(audit.routes()).merge(replay.routes());
     let address = settings.common.http_address;
     let server = http::serve(tcp(address).await?, readiness.clone(), registry, extra, stop.clone());
@@ -197,28 +196,11 @@ fn gate(settings: &GatewaySettings, token: &str, replica: &Replica) -> Gate {
     Gate::new(policy, token, replica.clone(), (&settings.clamd_host, ports::ANTIVIRUS))
 }
 
-/// What the operator asks: from which Secrets of the directory, and which issue of them, daemons are answered; who sends in
-/// bulk; and how the journal, what is unaccounted for, and directory services are, if there are any.
-fn status(
-    replica: &Replica,
-    journal: (Option<Journal>, Audit),
-    sending: Sending,
-    services: Services,
-) -> Routes {
-    let replica = replica.clone();
-    let answer = async move || {
-        let mut answer = json!({ "directory": replica.issued(), "bulk": sending.bulk() });
-        if let (Some(journal), audit) = &journal {
-            answer["journal"] = json!(journal.report());
-            answer["audit"] = json!(audit.report());
-        }
-        let reports = services.reports();
-        if !reports.is_empty() {
-            answer["ldap"] = json!(reports);
-        }
-        Json(answer)
-    };
-    Routes::new().route("/status", get(answer))
+fn stores(settings: &GatewaySettings) -> Stores {
+    match settings.store_replicas {
+        1 => Stores::new(&settings.store_host_pattern),
+        _ => Stores::in_pairs(&settings.store_host_pattern, settings.store_shards),
+    }
 }
 
 async fn serve_auth(listener: TcpListener, routes: Routes, stop: CancellationToken) {

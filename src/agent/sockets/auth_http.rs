@@ -16,11 +16,14 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::passwords::{Admission, Passwords, Service, Verdict};
 use crate::{
-    agent::{directory::Replica, gateway::router::Stores},
+    agent::{
+        directory::Replica,
+        gateway::router::{Stores, stores::LOGIN},
+    },
     names::ports,
     wire::{
         auth_http::{Protocol, Reply, Request},
@@ -28,8 +31,8 @@ use crate::{
     },
 };
 
-/// For the whole question; nginx's own limit is a minute.
-const DEADLINE: Duration = Duration::from_secs(15);
+/// For the whole question: nginx gives it 10 s (`auth_http_timeout`), and then tells its client nothing of use.
+const DEADLINE: Duration = Duration::from_secs(9);
 
 /// What is needed to answer. Clones share it.
 #[derive(Clone)]
@@ -70,7 +73,7 @@ impl AuthHttp {
             tracing::error!("the directory has no usable key of tokens");
             return later(request.protocol);
         };
-        match self.stores.locate(found.entry.store, port).await {
+        match self.stores.locate(found.entry.store, port, Instant::now() + LOGIN).await {
             Ok(server) => {
                 let token = key.mint(&found.address, &tag, SystemTime::now());
                 Reply::Allow { server, user: found.address.into(), password: Secret::new(token) }
@@ -128,19 +131,23 @@ fn later(protocol: Protocol) -> Reply {
 mod tests {
     use super::*;
     use crate::{
-        agent::{directory::testing, logins::Logins},
+        agent::{
+            directory::testing,
+            gateway::router::stores::{choice::Times, testing as testing_stores},
+            logins::Logins,
+        },
         directory::Credential,
     };
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     /// What nginx reads; the password as nginx escapes it.
     async fn ask(replica: Replica, stores: &str, user: &str, password: &str, more: &str) -> String {
+        ask_with(replica, Stores::new(stores), user, password, more).await
+    }
+
+    async fn ask_with(replica: Replica, stores: Stores, user: &str, password: &str, more: &str) -> String {
         let logins = Logins::open(std::path::Path::new("/nowhere"));
-        let state = AuthHttp {
-            passwords: Passwords::new(replica.clone(), logins),
-            replica,
-            stores: Stores::new(stores),
-        };
+        let state = AuthHttp { passwords: Passwords::new(replica.clone(), logins), replica, stores };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let server = tokio::spawn(async move { axum::serve(listener, state.routes()).await });
@@ -189,6 +196,31 @@ mod tests {
         for answer in [lost, empty] {
             assert!(answer.contains("auth-status: [unavailable]"), "{answer}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_client_waits_for_a_primary_and_is_sent_to_the_one_that_comes() {
+        let stores = testing_stores::pair(Times::USUAL);
+        let (answer, ()) =
+            tokio::join!(ask_with(testing::replica(), stores.clone(), "an@x.vn", RIGHT, IMAP), async {
+                testing_stores::waited_for(&stores, 0).await;
+                testing_stores::tell(&stores, (0, 1), (5, true), [127, 0, 0, 9]);
+            });
+        assert!(answer.contains("auth-status: ok") && answer.contains("auth-server: 127.0.0.9"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn without_a_primary_the_failure_is_temporary_too() {
+        let in_vain = Times { outage: Duration::ZERO, ..Times::USUAL };
+        let stores = testing_stores::pair(in_vain);
+        testing_stores::tell(&stores, (0, 0), (4, false), [127, 0, 0, 1]);
+        let answer = ask_with(testing::replica(), stores, "an@x.vn", RIGHT, IMAP).await;
+        assert!(answer.contains("auth-status: [unavailable]") && !answer.contains("auth-server"), "{answer}");
+    }
+
+    #[test]
+    fn what_a_log_in_waits_for_a_store_leaves_time_for_the_rest() {
+        assert!(LOGIN + Duration::from_secs(3) < DEADLINE && DEADLINE < Duration::from_secs(10));
     }
 
     #[tokio::test]

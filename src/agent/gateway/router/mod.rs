@@ -7,7 +7,10 @@
 //! deleted by mistake is soon applied again. Until then its mail waits, as long as Postfix keeps mail.
 
 mod session;
-mod stores;
+pub mod stores;
+#[cfg(test)]
+mod tests;
+mod way;
 
 pub use stores::Stores;
 
@@ -23,6 +26,7 @@ use tokio_util::{codec::Framed, sync::CancellationToken};
 
 use crate::{
     agent::{directory::Replica, sockets::listener},
+    names::ports,
     wire::lmtp::ServerCodec,
 };
 use session::Session;
@@ -49,6 +53,8 @@ pub struct Router {
     hostname: Arc<str>,
     replica: Replica,
     stores: Stores,
+    /// Port of the doors.
+    door: u16,
     recipients: Family<Recipient, Counter>,
 }
 
@@ -56,7 +62,12 @@ impl Router {
     /// A router over these stores; `hostname` is for greetings.
     #[must_use]
     pub fn new(hostname: &str, replica: Replica, stores: Stores) -> Self {
-        Self { hostname: hostname.into(), replica, stores, recipients: Family::default() }
+        Self { hostname: hostname.into(), replica, stores, door: ports::DOOR, recipients: Family::default() }
+    }
+
+    #[cfg(test)]
+    fn with_doors_at(self, door: u16) -> Self {
+        Self { door, ..self }
     }
 
     /// Registers the router's metrics.

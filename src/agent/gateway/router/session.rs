@@ -1,23 +1,22 @@
 //! A session of Postfix: one transaction after another, each split over the stores of its recipients.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
-use tokio::{
-    net::UnixStream,
-    time::{Instant, sleep, timeout},
-};
+use tokio::{net::UnixStream, time::timeout};
 use tokio_util::{codec::Framed, sync::CancellationToken};
 
-use super::{Router, SessionError as Error};
+use super::{
+    Router, SessionError as Error,
+    way::{Sender, Ways, away, hand_on},
+};
 use crate::{
     agent::{
         directory::{Found, Torn},
-        lmtp::{Error as LegError, Patience, Transaction as Leg},
+        lmtp::Transaction as Way,
     },
     directory::{fold, with_detail},
-    names::ports,
     wire::{
         lmtp::{Command, Input, Param, ServerCodec},
         reply::Reply,
@@ -26,16 +25,6 @@ use crate::{
 
 /// Longest wait for Postfix, which keeps connections open for the next message.
 const IDLE: Duration = Duration::from_mins(10);
-/// How long a store that cannot be reached is tried before mail for it is deferred: its pod may be starting.
-const REACHED_WITHIN: Duration = Duration::from_secs(8);
-/// With a door, which waits 300 s for Cyrus.
-const PATIENCE: Patience = Patience {
-    connected: Duration::from_secs(3),
-    answered: Duration::from_mins(1),
-    stored: Duration::from_secs(330),
-};
-/// Pause between two tries.
-const AGAIN: Duration = Duration::from_millis(300);
 
 /// See the module.
 pub(super) struct Session {
@@ -46,10 +35,8 @@ pub(super) struct Session {
 
 /// A message and where it goes.
 struct Transaction {
-    from: Bytes,
-    params: Vec<Param>,
-    /// The way to each store that a recipient lives in; what is said to the rest once it failed.
-    legs: BTreeMap<u32, Result<Leg, Reply>>,
+    sender: Sender,
+    ways: Ways,
     /// The store of each accepted recipient, in the order of acceptance: replies are due in it (RFC 2033, 4.2).
     accepted: Vec<u32>,
 }
@@ -95,8 +82,8 @@ impl Session {
                 Reply::plain(250, &format!("{host}\nPIPELINING\n8BITMIME\nENHANCEDSTATUSCODES\nSIZE"))
             }
             Command::Mail { from, params } if self.transaction.is_none() => {
-                let (legs, accepted) = (BTreeMap::new(), Vec::new());
-                self.transaction = Some(Transaction { from, params, legs, accepted });
+                let (sender, ways, accepted) = (Sender { from, params }, Ways::new(), Vec::new());
+                self.transaction = Some(Transaction { sender, ways, accepted });
                 Reply::new(250, 1, 0, "ok")
             }
             Command::Rcpt { to, params } => {
@@ -126,20 +113,20 @@ impl Session {
         let Some(mut transaction) = self.transaction.take().filter(|t| !t.accepted.is_empty()) else {
             return Ok(self.client.send(Reply::new(503, 5, 1, "no valid recipients")).await?);
         };
-        for leg in transaction.legs.values_mut() {
-            let Ok(open) = leg else { continue };
+        for way in transaction.ways.values_mut() {
+            let Ok(open) = way else { continue };
             match open.ask(Command::Data).await {
                 Ok(reply) if reply.code() == 354 => {}
-                Ok(reply) => *leg = Err(reply),
-                Err(error) => *leg = Err(away(&error)),
+                Ok(reply) => *way = Err(reply),
+                Err(error) => *way = Err(away(&error)),
             }
         }
         self.client.send(Reply::plain(354, "go ahead")).await?;
         self.client.codec_mut().start_data();
-        self.stream(&mut transaction.legs).await?;
+        self.stream(&mut transaction.ways).await?;
         for shard in &transaction.accepted {
-            let reply = match transaction.legs.get_mut(shard) {
-                Some(leg) => stored(leg).await,
+            let reply = match transaction.ways.get_mut(shard) {
+                Some(way) => stored(way).await,
                 None => Reply::new(451, 3, 0, "no way to the store"),
             };
             self.router.count(reply.code());
@@ -149,14 +136,14 @@ impl Session {
     }
 
     /// Streams until the end of data. If Postfix goes away before, no store sees an end, and none keeps anything.
-    async fn stream(&mut self, legs: &mut BTreeMap<u32, Result<Leg, Reply>>) -> Result<(), Error> {
+    async fn stream(&mut self, ways: &mut Ways) -> Result<(), Error> {
         loop {
             match timeout(IDLE, self.client.next()).await.ok().flatten().ok_or(Error::Gone)?? {
                 Input::Data(piece) => {
-                    for leg in legs.values_mut() {
-                        let Ok(open) = leg else { continue };
+                    for way in ways.values_mut() {
+                        let Ok(open) = way else { continue };
                         if let Err(error) = open.data(piece.clone()).await {
-                            *leg = Err(away(&error));
+                            *way = Err(away(&error));
                         }
                     }
                 }
@@ -164,10 +151,10 @@ impl Session {
                 Input::Command(_) | Input::Bad(_) => return Err(Error::Gone),
             }
         }
-        for leg in legs.values_mut() {
-            let Ok(open) = leg else { continue };
+        for way in ways.values_mut() {
+            let Ok(open) = way else { continue };
             if let Err(error) = open.end_data().await {
-                *leg = Err(away(&error));
+                *way = Err(away(&error));
             }
         }
         Ok(())
@@ -181,24 +168,12 @@ async fn recipient(router: &Router, transaction: &mut Transaction, to: &Bytes, p
         Err(reply) => return reply,
     };
     let shard = found.entry.store;
-    if !transaction.legs.contains_key(&shard) {
-        let opened = reach(router, shard, &transaction.from, &transaction.params).await;
-        transaction.legs.insert(shard, opened);
-    }
-    let reply = match transaction.legs.get_mut(&shard) {
-        Some(Ok(leg)) => match leg.ask(Command::Rcpt { to: address.into(), params }).await {
-            Ok(reply) => reply,
-            Err(error) => {
-                let reply = away(&error);
-                transaction.legs.insert(shard, Err(reply.clone()));
-                reply
-            }
-        },
-        Some(Err(reply)) => reply.clone(),
-        None => Reply::new(451, 3, 0, "no way to the store"),
-    };
+    let Transaction { sender, ways, accepted } = transaction;
+    let bound = accepted.contains(&shard);
+    let recipient = Command::Rcpt { to: address.into(), params };
+    let reply = hand_on(router, (ways, shard, bound), sender, recipient).await;
     if reply.is_success() {
-        transaction.accepted.push(shard);
+        accepted.push(shard);
     }
     reply
 }
@@ -218,40 +193,16 @@ fn find(router: &Router, to: &Bytes) -> Result<(Found, String), Reply> {
     }
 }
 
-/// Opens the way to a store, trying for a while.
-async fn reach(router: &Router, shard: u32, from: &Bytes, params: &[Param]) -> Result<Leg, Reply> {
-    let end = Instant::now() + REACHED_WITHIN;
-    loop {
-        let opened = async {
-            let address = router.stores.locate(shard, ports::DOOR).await?;
-            let mut leg = Leg::open(address, &router.hostname, PATIENCE, None).await?;
-            let reply = leg.ask(Command::Mail { from: from.clone(), params: params.to_vec() }).await?;
-            Ok::<_, LegError>((leg, reply))
-        };
-        match opened.await {
-            Ok((leg, reply)) if reply.is_success() => return Ok(leg),
-            Ok((_, reply)) if reply.is_permanent() || Instant::now() > end => return Err(reply),
-            Err(error) if Instant::now() > end => return Err(away(&error)),
-            Ok(_) | Err(_) => sleep(AGAIN).await,
-        }
-    }
-}
-
-async fn stored(leg: &mut Result<Leg, Reply>) -> Reply {
-    match leg {
+async fn stored(way: &mut Result<Way, Reply>) -> Reply {
+    match way {
         Ok(open) => match open.stored().await {
             Ok(reply) => reply,
             Err(error) => {
                 let reply = away(&error);
-                *leg = Err(reply.clone());
+                *way = Err(reply.clone());
                 reply
             }
         },
         Err(reply) => reply.clone(),
     }
-}
-
-fn away(error: &LegError) -> Reply {
-    tracing::warn!(%error, "a store cannot take a delivery");
-    Reply::new(451, 4, 1, "the mail store is away, try again later")
 }

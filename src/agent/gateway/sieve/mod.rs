@@ -54,7 +54,8 @@ impl Proxy {
             let Ok(place) = places.clone().try_acquire_owned() else { continue };
             let (proxy, stop) = (self.clone(), stop.clone());
             tracker.spawn(async move {
-                let served = stop.run_until_cancelled(proxy.serve(stream, peer.ip().to_canonical())).await;
+                let serving = Box::pin(proxy.serve(stream, peer.ip().to_canonical()));
+                let served = stop.run_until_cancelled(serving).await;
                 if let Some(Err(error)) = served {
                     tracing::debug!(%error, client = %peer.ip(), "a ManageSieve session broke");
                 }

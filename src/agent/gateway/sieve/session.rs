@@ -6,7 +6,7 @@ use futures::StreamExt;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy_bidirectional},
     net::TcpStream,
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::codec::Framed;
@@ -15,6 +15,7 @@ use super::{PATIENCE, Proxy, store};
 use crate::{
     agent::{
         directory::Replica,
+        gateway::router::stores::LOGIN,
         sockets::passwords::{Admission, Service, Verdict},
     },
     api::{MailboxState, Protocol},
@@ -151,7 +152,9 @@ async fn log_in(
         };
     let key = proxy.replica.token_key().ok_or(LATER)?;
     let opened = async {
-        let address = proxy.stores.locate(found.entry.store, ports::CYRUS_SIEVE).await?;
+        let until = Instant::now() + LOGIN;
+        let address = proxy.stores.locate(found.entry.store, ports::CYRUS_SIEVE, until).await;
+        let address = address.map_err(io::Error::other)?;
         store::open(address, &found.address, &key.mint(&found.address, &tag, SystemTime::now())).await
     };
     let opened = opened.await.map_err(|error| {

@@ -140,6 +140,12 @@ pub struct StoreSettings {
     /// After how many seconds alone a replica that is not in sync takes over; never if absent.
     #[arg(long, env = "STALE_AFTER_SECONDS")]
     pub stale_after: Option<u64>,
+    /// Host name that resolves to every gateway.
+    #[arg(long, env = "GATEWAY_HOST")]
+    pub gateway_host: String,
+    /// File with the stores' log-in at the gateways, as Cyrus reads it.
+    #[arg(long, default_value = "/etc/gateway-login/smtp.conf")]
+    pub gateway_login_file: PathBuf,
     /// File with the key that the stores of a system have.
     #[arg(long, default_value = "/etc/gateway-login/peer-key")]
     pub peer_key_file: PathBuf,

@@ -59,7 +59,13 @@ fn agent_binary(v: &Validated) -> Container {
 
 fn cyrus(v: &Validated, shard: u32) -> Container {
     Container {
-        env: Some(pod::agent_env(v, vec![pod::env("SHARD", shard.to_string())])),
+        env: Some(pod::agent_env(
+            v,
+            vec![
+                pod::env("SHARD", shard.to_string()),
+                pod::env("GATEWAY_HOST", v.name.gateway_pods_host()),
+            ],
+        )),
         ports: Some(vec![
             pod::port("lmtp", ports::DOOR),
             pod::port("imap", ports::CYRUS_IMAP),

@@ -48,9 +48,10 @@ impl Session {
             None => Vec::new(),
         };
         let mut fates = self.fates(&accepted, head.id).await;
+        keep_out(&mut fates, &accepted, head.message_id.as_deref());
         let open = self.admit(transaction, &accepted, &mut fates).await;
         let mut open = self.stream(open, head).await?;
-        for fate in fates {
+        for (fate, recipient) in fates.into_iter().zip(&accepted) {
             let reply = match (fate, &mut open) {
                 (Some(reply), _) => reply,
                 (None, Ok(transaction)) => match transaction.stored().await {
@@ -68,6 +69,7 @@ impl Session {
             };
             let reply = self.still(reply);
             self.count(&reply);
+            self.arrived(recipient, &reply);
             // At once: whoever waits for all of them might give up, and deliver again what is stored.
             self.client.send(reply).await?;
         }
@@ -75,6 +77,14 @@ impl Session {
             transaction.quit().await;
         }
         Ok(())
+    }
+
+    fn arrived(&self, recipient: &Accepted, reply: &Reply) {
+        if let (Some(over), Some(warnings)) = (&recipient.over, &self.door.warnings)
+            && reply.is_success()
+        {
+            warnings.arrived(&over.owner);
+        }
     }
 
     /// What was found in a mailbox counts only while this store is the one that serves it.
@@ -178,6 +188,15 @@ impl Session {
             return Err(Reply::new(554, 6, 0, "the message has a line feed without carriage return"));
         }
         transaction.data(piece).await.map(|()| transaction).map_err(|error| away(&error))
+    }
+}
+
+/// What is no awaited letter does not come into a full mailbox.
+fn keep_out(fates: &mut [Fate], accepted: &[Accepted], message_id: Option<&str>) {
+    for (fate, Accepted { over, .. }) in fates.iter_mut().zip(accepted) {
+        if let Some(over) = over.as_ref().filter(|over| Some(over.letter.as_str()) != message_id) {
+            fate.get_or_insert_with(|| over.reply.clone());
+        }
     }
 }
 

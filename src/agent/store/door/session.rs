@@ -12,7 +12,7 @@ use tokio_util::{codec::Framed, sync::CancellationToken};
 
 use super::{
     Door,
-    dialect::{folder_of, is_unknown, quoted},
+    dialect::{folder_of, ignore_quota, is_over_quota, is_unknown, quoted},
     upstream::Error as UpstreamError,
 };
 use crate::{
@@ -71,6 +71,18 @@ pub(super) struct Accepted {
     pub(super) to: Bytes,
     /// What came with it.
     pub(super) params: Vec<Param>,
+    /// Its mailbox is full, and is to take one letter all the same.
+    pub(super) over: Option<OverQuota>,
+}
+
+/// A full mailbox, for which a letter is awaited that says so.
+pub(super) struct OverQuota {
+    /// Whose it is.
+    pub(super) owner: String,
+    /// The Message-ID of the letter.
+    pub(super) letter: String,
+    /// What Cyrus says to everything else.
+    pub(super) reply: Reply,
 }
 
 impl Session {
@@ -176,8 +188,10 @@ impl Session {
         let reply = match self.find(to) {
             Ok((address, to)) => {
                 let reply = self.hand_on(&address, to.clone(), params.clone()).await;
+                let mut recipient = Accepted { address, to, params, over: None };
+                let reply = self.let_in(&mut recipient, reply).await;
                 if reply.is_success() {
-                    self.accepted.push(Accepted { address, to, params });
+                    self.accepted.push(recipient);
                 }
                 reply
             }
@@ -228,6 +242,23 @@ impl Session {
             }
         }
         Reply::new(451, 2, 1, "the mailbox is not ready yet")
+    }
+
+    /// A letter that tells the owner of a full mailbox so is taken into it. Which message this is, is seen later.
+    async fn let_in(&mut self, recipient: &mut Accepted, reply: Reply) -> Reply {
+        if !is_over_quota(&reply) || !self.sender.0.is_empty() {
+            return reply;
+        }
+        let Some((owner, letter)) = self.awaited(&recipient.address) else { return reply };
+        recipient.params.push(ignore_quota());
+        recipient.over = Some(OverQuota { owner, letter, reply });
+        self.hand_on(&recipient.address, recipient.to.clone(), recipient.params.clone()).await
+    }
+
+    fn awaited(&self, address: &str) -> Option<(String, String)> {
+        let owner = self.door.replica.find(address)?.entry.uid.clone();
+        let letter = self.door.warnings.as_ref()?.awaited(&owner, address)?;
+        Some((owner, letter))
     }
 
     async fn reset(&mut self) {

@@ -118,7 +118,10 @@ fn the_owner_of_a_mailbox_that_is_nearly_full_or_full_is_told_once_by_mail() {
             assert!(letter.contains(&format!("<postmaster@{DOMAIN}>")), "{letter}");
             assert!(letter.contains("Auto-Submitted: auto-generated") && letter.contains("Return-Path: <>"));
             let text = decoded(&letter);
-            assert!(text.contains(sizes) && text.contains(english) && text.contains(&account.address), "{text}");
+            assert!(
+                text.contains(sizes) && text.contains(english) && text.contains(&account.address),
+                "{text}"
+            );
         }
         // The full one takes nothing else, and nobody is told twice.
         let subject = unique("usage");

@@ -27,7 +27,19 @@ pub(super) async fn run(
     role::may_serve_alone(Path::new(DATA), &shard_name(settings))?;
     made("role.conf", role::without_a_replica())?;
     let (status, registry, authority) = (all.status(|| None), all.registry(), all.authority(None));
-    let Parts { replica, metrics, services, provisioner, opened, to_end, readiness, usage, warnings, shard, .. } = all;
+    let Parts {
+        replica,
+        metrics,
+        services,
+        provisioner,
+        opened,
+        to_end,
+        readiness,
+        usage,
+        warnings,
+        shard,
+        ..
+    } = all;
     let host = &settings.common.mail_hostname;
     let door = Door::new(host, (shard, services.lmtp), replica.clone(), provisioner.clone(), metrics.clone())
         .of_pod(&settings.common.pod_name)

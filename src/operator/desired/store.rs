@@ -61,10 +61,7 @@ fn cyrus(v: &Validated, shard: u32) -> Container {
     Container {
         env: Some(pod::agent_env(
             v,
-            vec![
-                pod::env("SHARD", shard.to_string()),
-                pod::env("GATEWAY_HOST", v.name.gateway_pods_host()),
-            ],
+            vec![pod::env("SHARD", shard.to_string()), pod::env("GATEWAY_HOST", v.name.gateway_pods_host())],
         )),
         ports: Some(vec![
             pod::port("lmtp", ports::DOOR),

@@ -163,7 +163,10 @@ mod tests {
         assert_eq!(field(&message, "Date"), "Tue, 14 Nov 2023 22:13:20 +0000");
         assert_eq!(field(&message, "Auto-Submitted"), "auto-generated");
         let text = body(&message);
-        assert!(text.contains("an.nguyen@angiang.gov.vn đang dùng 1,8 GiB trên hạn mức 2,0 GiB (90 %)."), "{text}");
+        assert!(
+            text.contains("an.nguyen@angiang.gov.vn đang dùng 1,8 GiB trên hạn mức 2,0 GiB (90 %)."),
+            "{text}"
+        );
         assert!(text.contains("an.nguyen@angiang.gov.vn uses 1.8 GiB of its 2.0 GiB (90 %)."), "{text}");
         let full = Warning { level: Level::Full, used: 1_300_000, quota: 1 << 20, ..WARNING };
         let full = write(&full, "quota-2", 1_700_000_000);

@@ -145,7 +145,11 @@ fn a_group_whose_members_forward_to_too_many_waits_as_one_that_reaches_too_many(
     index.apply_mailbox(&key(2000), person(1, &outer[0], None));
     index.settle();
     let changed = index.compile(&name).unwrap().shards;
-    assert!(changed.iter().any(|(_, shard)| shard.groups.get("ngoai@x.vn").is_some_and(|it| it.recipients.len() == 101)));
+    assert!(
+        changed
+            .iter()
+            .any(|(_, shard)| shard.groups.get("ngoai@x.vn").is_some_and(|it| it.recipients.len() == 101))
+    );
     assert_eq!(index.group_verdict(&key(12)).unwrap().problems, []);
 }
 

@@ -45,11 +45,10 @@ impl Index {
         mailboxes: &[Winner],
     ) -> Vec<(Arc<SystemName>, Key)> {
         let keys = self.claims.get(address).map(|claim| claim.groups.as_slice()).unwrap_or_default();
-        let ranked =
-            keys.iter().filter_map(|key| {
-                let rank = self.group(key)?.fact.rank(address, self.group_keeps(key, address));
-                Some((rank, key))
-            });
+        let ranked = keys.iter().filter_map(|key| {
+            let rank = self.group(key)?.fact.rank(address, self.group_keeps(key, address));
+            Some((rank, key))
+        });
         let mut ranked: Vec<_> = ranked.collect();
         ranked.sort();
         let mut groups: Vec<(Arc<SystemName>, Key)> = Vec::new();

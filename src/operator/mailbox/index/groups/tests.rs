@@ -389,7 +389,9 @@ fn an_alias_under_which_a_mailboxs_mail_is_kept_is_not_served_and_the_group_is()
     };
     index.record(&name, "u98", record("cu@x.vn"));
     index.settle();
-    assert!(matches!(&problems(&index, 10)[..], [GroupProblem::AliasRetired(alias, _)] if **alias == *"cu@x.vn"));
+    assert!(
+        matches!(&problems(&index, 10)[..], [GroupProblem::AliasRetired(alias, _)] if **alias == *"cu@x.vn")
+    );
     assert_eq!(aliases(&mut index, &name), pairs(&[("n@x.vn", "nhom@x.vn")]));
     index.strike_off(&name, "u98");
     assert_eq!(aliases(&mut index, &name), both);

@@ -27,7 +27,8 @@ impl Index {
 
     /// Whether this MailGroup cannot be read, and had this address when it could be: then it keeps that.
     pub(in super::super) fn group_keeps(&self, key: &Key, address: &str) -> bool {
-        let winners = self.claims.get(address).map(|claim| claim.group_winners.as_slice()).unwrap_or_default();
+        let winners =
+            self.claims.get(address).map(|claim| claim.group_winners.as_slice()).unwrap_or_default();
         let has = || winners.iter().any(|(_, winner)| winner == key);
         self.groups.unreadable.contains_key(key)
             && self.group(key).is_some_and(|group| group.held.is_some() || has())
@@ -58,12 +59,7 @@ impl Index {
 }
 
 /// A MailGroup of which nothing is known but its entry: whom it reached is whom it reaches.
-fn fact(
-    meta: Meta,
-    address: &str,
-    mut aliases: Vec<Arc<str>>,
-    group: &directory::Group,
-) -> GroupFact {
+fn fact(meta: Meta, address: &str, mut aliases: Vec<Arc<str>>, group: &directory::Group) -> GroupFact {
     aliases.sort();
     GroupFact {
         meta,

@@ -8,7 +8,7 @@
 //!    directory is newer than ours or older, and a refusal would bounce a message that was accepted;
 //! 2. the mailbox is made if Cyrus does not have it yet;
 //! 3. the recipient is handed on, under the name of the mailbox;
-//!    — into a full mailbox Cyrus is made to take the letter that says so, and nothing else ([`super::warnings`]);
+//!    — into a full mailbox Cyrus is made to take the letter that says so, and nothing else ([`full`]);
 //! 4. once the headers are there: if the message was accepted a while ago, the mailbox is searched for its id in the
 //!    journal ([`holds`]); one that holds it, in whatever folder, expunged or not, is answered with `250` without Cyrus.
 //!
@@ -17,6 +17,7 @@
 //! not change a message.
 
 mod dialect;
+mod full;
 mod head;
 mod holds;
 mod locks;

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::{
     dialect::is_unknown,
+    full::keep_out,
     head::Head,
     holds::{self, Error as HoldsError},
     session::{Accepted, Error, IDLE, Session, away},
@@ -30,7 +31,7 @@ use crate::{
 const FRESH: Duration = Duration::from_secs(5);
 
 /// What an accepted recipient is told, if that is known before Cyrus has the message.
-type Fate = Option<Reply>;
+pub(super) type Fate = Option<Reply>;
 
 impl Session {
     /// Streams a message through and passes the replies back.
@@ -77,14 +78,6 @@ impl Session {
             transaction.quit().await;
         }
         Ok(())
-    }
-
-    fn arrived(&self, recipient: &Accepted, reply: &Reply) {
-        if let (Some(over), Some(warnings)) = (&recipient.over, &self.door.warnings)
-            && reply.is_success()
-        {
-            warnings.arrived(&over.owner);
-        }
     }
 
     /// What was found in a mailbox counts only while this store is the one that serves it.
@@ -188,15 +181,6 @@ impl Session {
             return Err(Reply::new(554, 6, 0, "the message has a line feed without carriage return"));
         }
         transaction.data(piece).await.map(|()| transaction).map_err(|error| away(&error))
-    }
-}
-
-/// What is no awaited letter does not come into a full mailbox.
-fn keep_out(fates: &mut [Fate], accepted: &[Accepted], message_id: Option<&str>) {
-    for (fate, Accepted { over, .. }) in fates.iter_mut().zip(accepted) {
-        if let Some(over) = over.as_ref().filter(|over| Some(over.letter.as_str()) != message_id) {
-            fate.get_or_insert_with(|| over.reply.clone());
-        }
     }
 }
 

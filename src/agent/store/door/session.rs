@@ -12,7 +12,8 @@ use tokio_util::{codec::Framed, sync::CancellationToken};
 
 use super::{
     Door,
-    dialect::{folder_of, ignore_quota, is_over_quota, is_unknown, quoted},
+    dialect::{folder_of, is_unknown, quoted},
+    full::OverQuota,
     upstream::Error as UpstreamError,
 };
 use crate::{
@@ -73,16 +74,6 @@ pub(super) struct Accepted {
     pub(super) params: Vec<Param>,
     /// Its mailbox is full, and is to take one letter all the same.
     pub(super) over: Option<OverQuota>,
-}
-
-/// A full mailbox, for which a letter is awaited that says so.
-pub(super) struct OverQuota {
-    /// Whose it is.
-    pub(super) owner: String,
-    /// The Message-ID of the letter.
-    pub(super) letter: String,
-    /// What Cyrus says to everything else.
-    pub(super) reply: Reply,
 }
 
 impl Session {
@@ -224,7 +215,7 @@ impl Session {
         }
     }
 
-    async fn hand_on(&mut self, address: &str, to: Bytes, params: Vec<Param>) -> Reply {
+    pub(super) async fn hand_on(&mut self, address: &str, to: Bytes, params: Vec<Param>) -> Reply {
         for _ in 0..2 {
             if let Err(failure) = self.door.provisioner.ensure(address, Need::Mailbox).await {
                 tracing::warn!(address, %failure, "a recipient has no mailbox yet");
@@ -242,23 +233,6 @@ impl Session {
             }
         }
         Reply::new(451, 2, 1, "the mailbox is not ready yet")
-    }
-
-    /// A letter that tells the owner of a full mailbox so is taken into it. Which message this is, is seen later.
-    async fn let_in(&mut self, recipient: &mut Accepted, reply: Reply) -> Reply {
-        if !is_over_quota(&reply) || !self.sender.0.is_empty() {
-            return reply;
-        }
-        let Some((owner, letter)) = self.awaited(&recipient.address) else { return reply };
-        recipient.params.push(ignore_quota());
-        recipient.over = Some(OverQuota { owner, letter, reply });
-        self.hand_on(&recipient.address, recipient.to.clone(), recipient.params.clone()).await
-    }
-
-    fn awaited(&self, address: &str) -> Option<(String, String)> {
-        let owner = self.door.replica.find(address)?.entry.uid.clone();
-        let letter = self.door.warnings.as_ref()?.awaited(&owner, address)?;
-        Some((owner, letter))
     }
 
     async fn reset(&mut self) {

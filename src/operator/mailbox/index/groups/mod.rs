@@ -5,6 +5,8 @@
 //! served, since what is written to that address may be meant for somebody else. Whom a group reaches is worked out here,
 //! nested groups included, and again whenever something on the way changes.
 
+#[cfg(test)]
+mod alias_tests;
 mod claims;
 mod entry;
 mod fact;

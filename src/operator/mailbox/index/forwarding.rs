@@ -46,7 +46,7 @@ impl Index {
         };
         let target = self.target(&wish.to, name).ok_or_else(|| ForwardProblem::NotFound(wish.to.clone()))?;
         let to = self.taken(target, &wish.to)?;
-        self.follow(key, target, wish, name)?;
+        self.follow(key, target, name)?;
         Ok(Some(Forward { to: to.to_string(), copy: wish.copy }))
     }
 
@@ -70,19 +70,14 @@ impl Index {
     }
 
     /// Goes on from `target` until there is nowhere to go.
-    fn follow(
-        &self,
-        key: &Key,
-        target: Target,
-        wish: &Wish,
-        name: &SystemName,
-    ) -> Result<(), ForwardProblem> {
+    fn follow(&self, key: &Key, target: Target, name: &SystemName) -> Result<(), ForwardProblem> {
         let (mut way, mut at) = (Vec::new(), Some(target));
         while let Some(next) = at {
             let next = match next {
                 Target::Mailbox(next) => next,
                 Target::Group(group) if self.comes_back(group, key, name) => {
-                    return Err(ForwardProblem::GroupLoop(wish.to.clone()));
+                    let address = self.group(group).map(|group| group.fact.address.clone());
+                    return Err(ForwardProblem::GroupLoop(address.unwrap_or_default()));
                 }
                 Target::Group(_) => return Ok(()),
             };
@@ -99,7 +94,7 @@ impl Index {
     pub(super) fn settle_circle(&mut self, key: &Key) {
         let circles = |name: Arc<SystemName>| {
             let wish = self.mailboxes.get(key)?.fact.forward.as_ref()?;
-            Some(self.follow(key, self.target(&wish.to, &name)?, wish, &name).is_err())
+            Some(self.follow(key, self.target(&wish.to, &name)?, &name).is_err())
         };
         let circles = self.listed_in(key).and_then(circles).unwrap_or_default();
         if let Some(mailbox) = self.mailboxes.get_mut(key) {

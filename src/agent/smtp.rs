@@ -50,6 +50,16 @@ impl Error {
     }
 }
 
+/// Whether these can be told.
+///
+/// # Errors
+/// One of them would end its line.
+pub fn check(sender: &[u8], recipients: &[String]) -> Result<(), Error> {
+    let recipients = recipients.iter().map(String::as_bytes);
+    let breaks = |bytes: &[u8]| bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
+    if recipients.chain([sender]).any(breaks) { Err(Error::Address) } else { Ok(()) }
+}
+
 /// A session.
 pub struct Smtp {
     replies: BufReader<OwnedReadHalf>,
@@ -79,7 +89,8 @@ impl Smtp {
         self.say(format!("AUTH PLAIN {proof}").as_bytes()).await.map(drop)
     }
 
-    /// Begins a message of `sender` (empty for none) for all of `recipients`, or for none.
+    /// Begins a message of `sender` (empty for none) with these `parameters` (RFC 5321, 4.1.2) for all of `recipients`, or for
+    /// none.
     ///
     /// # Errors
     /// One of them is refused, or the connection fails.
@@ -89,13 +100,7 @@ impl Smtp {
         parameters: &str,
         recipients: &[String],
     ) -> Result<(), Error> {
-        let breaks = |bytes: &[u8]| bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
-        if breaks(sender)
-            || breaks(parameters.as_bytes())
-            || recipients.iter().any(|it| breaks(it.as_bytes()))
-        {
-            return Err(Error::Address);
-        }
+        check(sender, recipients)?;
         self.say(&[b"MAIL FROM:<", sender, b"> ", parameters.as_bytes()].concat()).await?;
         for recipient in recipients {
             self.say(format!("RCPT TO:<{recipient}>").as_bytes()).await?;
@@ -112,14 +117,6 @@ impl Smtp {
         self.commands.write_all(header).await?;
         self.data(rest).await?;
         self.say(b".").await
-    }
-
-    /// Gives up what was begun.
-    ///
-    /// # Errors
-    /// The connection fails.
-    pub async fn reset(&mut self) -> Result<(), Error> {
-        self.say(b"RSET").await.map(drop)
     }
 
     /// Takes leave. Nothing depends on the answer.

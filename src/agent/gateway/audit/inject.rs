@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 
 pub use crate::agent::smtp::Error;
-use crate::{agent::smtp::Smtp, journal::JournalId};
+use crate::{
+    agent::smtp::{Smtp, check},
+    journal::JournalId,
+};
 
 /// Hands the message over for all of `recipients`, or for none; gives Postfix' name for it.
 pub(super) async fn inject(
@@ -13,6 +16,7 @@ pub(super) async fn inject(
     recipients: &[String],
     message: &[u8],
 ) -> Result<String, Error> {
+    check(sender, recipients)?;
     let mut smtp = Smtp::open(address, "localhost").await?;
     smtp.envelope(sender, "BODY=8BITMIME", recipients).await?;
     let taken = smtp.message(format!("Journal-Id: {id}\r\n").as_bytes(), message).await?;

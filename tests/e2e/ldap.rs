@@ -54,7 +54,7 @@ fn people_log_in_with_the_password_of_a_directory_service_and_are_told_to_wait_w
         // A domain of its own: nobody else's password is asked of the service.
         let (name, of) = (unique("ldap"), format!("{}.example.vn", unique("ldap")));
         let (address, password) = (format!("an@{of}"), "mật khẩu, (*)\\ của An");
-        let mut slapd = Slapd::start_at(HOST, &[(&address, password)]).await;
+        let mut slapd = Slapd::start_at(HOST, &[(&*address, password)]).await;
         let (ca, searcher) = (unique("ca"), unique("searcher"));
         secret(world, &ca, json!({"ca.crt": slapd.ca})).await;
         secret(world, &searcher, json!({"password": SEARCHER.1})).await;

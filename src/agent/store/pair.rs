@@ -52,10 +52,23 @@ pub(super) async fn run(
     let status = all.status(move || Some(("role", serde_json::to_value(about.report()).ok()?)));
     let replicator = Replicator { key: Secret::new(key.into_bytes()), service: service.clone() };
     let (registry, authority) = (all.registry(), all.authority(Some(replicator)));
-    let Parts { replica, metrics, services, provisioner, opened, to_end, readiness, usage, shard, .. } = all;
+    let Parts {
+        replica,
+        metrics,
+        services,
+        provisioner,
+        opened,
+        to_end,
+        readiness,
+        usage,
+        warnings,
+        shard,
+        ..
+    } = all;
     let host = &settings.common.mail_hostname;
     let door = Door::new(host, (shard, services.lmtp), replica.clone(), provisioner.clone(), metrics.clone())
-        .of_pod(&settings.common.pod_name);
+        .of_pod(&settings.common.pod_name)
+        .letting_in(warnings.clone());
     let status = status.merge(door.routes()).merge(usage.routes());
     let (channel, trouble) = mpsc::unbounded_channel();
     let (drained, is_drained) = watch::channel(true);
@@ -71,6 +84,10 @@ pub(super) async fn run(
     parts.spawn(named(
         "sessions",
         forever(sessions::run(replica.clone(), shard, opened, metrics.clone(), to_end)),
+    ));
+    parts.spawn(named(
+        "warnings",
+        forever(warnings.run(usage.clone(), replica.clone(), Some(service.clone()))),
     ));
     parts.spawn(named("usage", forever(usage.run(Path::new(SPOOL), provisioner.clone()))));
     parts.spawn(named("provision", forever(provisioner.clone().run_while_open(service.clone()))));

@@ -1,14 +1,22 @@
 //! The cluster as `kubectl mail` sees it: a system by name, its Secrets, its agents through the API server's proxy.
 
-use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::{Api, Client, Config, ResourceExt, api::ListParams};
+use k8s_openapi::api::{
+    coordination::v1::Lease,
+    core::v1::{Pod, Secret},
+};
+use kube::{
+    Api, Client, Config, ResourceExt,
+    api::{ListParams, Patch, PatchParams},
+};
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use super::{Error, Target};
 use crate::{
     agent::gateway::audit::replay,
     api::MailSystem,
     names::{Component, SystemName, ports},
+    operator::switchover::LeaseSeen,
 };
 
 /// A mail system.
@@ -49,6 +57,39 @@ impl System {
     /// It is not there, or may not be read.
     pub async fn secret(&self, name: &str) -> Result<Secret, Error> {
         Ok(Api::namespaced(self.client.clone(), &self.name.namespace).get(name).await?)
+    }
+
+    /// The object.
+    ///
+    /// # Errors
+    /// It is not there, or may not be read.
+    pub async fn object(&self) -> Result<MailSystem, Error> {
+        Ok(Api::namespaced(self.client.clone(), &self.name.namespace).get(&self.name.name).await?)
+    }
+
+    /// The Lease over which it is decided who serves a shard.
+    ///
+    /// # Errors
+    /// It is not there, may not be read, or cannot be understood.
+    pub async fn lease(&self, shard: u32) -> Result<LeaseSeen, Error> {
+        let name = self.name.store(shard);
+        let lease = self.leases().get(&name).await?;
+        LeaseSeen::of(&lease).ok_or_else(|| Error::Agent(format!("the epoch in Lease {name} is no number")))
+    }
+
+    /// Writes an annotation of that Lease, or takes it away.
+    ///
+    /// # Errors
+    /// It may not be changed.
+    pub async fn annotate_lease(&self, shard: u32, key: &str, value: Option<&str>) -> Result<(), Error> {
+        // Without a version: the holder renews it all the time, and what an order is for stands in its value.
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {key: value}}}));
+        self.leases().patch(&self.name.store(shard), &PatchParams::default(), &patch).await?;
+        Ok(())
+    }
+
+    fn leases(&self) -> Api<Lease> {
+        Api::namespaced(self.client.clone(), &self.name.namespace)
     }
 
     /// What a gateway's agent answers.

@@ -5,9 +5,13 @@
 pub mod addresses;
 mod audit;
 pub mod cluster;
+mod columns;
 mod history;
 pub mod journal;
+mod lost;
 mod replay;
+mod status;
+mod switchover;
 mod trace;
 
 use clap::{Args, Parser, Subcommand};
@@ -35,6 +39,12 @@ pub struct Target {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Tell who serves each shard, how far its replica is, and what is amiss.
+    Status(status::Arguments),
+    /// Let the other store of a shard serve.
+    Switchover(switchover::Arguments),
+    /// Say that the disk of a store is gone for good, so that the other serves although it may lack the last changes.
+    DeclareLost(lost::Arguments),
     /// Read the journal of accepted mail.
     #[command(subcommand)]
     Journal(journal::Command),
@@ -81,7 +91,16 @@ pub enum Error {
 pub async fn run(arguments: Arguments) -> Result<(), Error> {
     let (target, mut out) = (&arguments.target, std::io::stdout().lock());
     let system = async || cluster::System::find(target).await;
+    let named = async |name: &Option<String>| {
+        let system = name.clone().or_else(|| target.system.clone());
+        cluster::System::find(&Target { namespace: target.namespace.clone(), system }).await
+    };
     match arguments.command {
+        Command::Status(arguments) => status::run(&named(&arguments.name).await?, &mut out).await,
+        Command::Switchover(arguments) => {
+            switchover::run(&named(&arguments.name).await?, &arguments, &mut out).await
+        }
+        Command::DeclareLost(arguments) => lost::run(target, &arguments, &mut out).await,
         // Who has no mail system but mailboxes in one may have their list, too.
         Command::Addresses(arguments) => addresses::run(target, &arguments, &mut out).await,
         Command::Journal(command) => journal::run(&system().await?, command, &mut out).await,
@@ -94,6 +113,25 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_serves_is_changed_by_name() {
+        let parses = |words: &str| {
+            Arguments::try_parse_from(["kubectl mail"].into_iter().chain(words.split_whitespace())).is_ok()
+        };
+        for good in [
+            "status",
+            "status mail -n mail",
+            "switchover",
+            "switchover mail --shard 1 --to mail-store-1-0 -n mail",
+            "declare-lost mail-store-0-0 --confirm mail-store-0-0",
+        ] {
+            assert!(parses(good), "{good}");
+        }
+        for bad in ["switchover mail --shard x", "declare-lost mail-store-0-0", "declare-lost --confirm a"] {
+            assert!(!parses(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn a_replay_is_of_one_kind_of_messages() {

@@ -9,9 +9,10 @@ pub mod desired;
 pub mod dns;
 pub mod guarded;
 pub mod mailbox;
+pub mod switchover;
 pub mod system;
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use clap::Args;
@@ -30,6 +31,7 @@ use cluster::{
     lease::{self, Lock},
 };
 use mailbox::Census;
+use switchover::Board;
 
 /// How long reconciliations may go on at the end, while the lease is still ours: below its duration (15 s).
 const DRAIN: Duration = Duration::from_secs(5);
@@ -124,7 +126,8 @@ async fn work(
     let events = Events::new(client.clone(), &options.pod_name);
     let tell = events.clone();
     let context =
-        system::Context::new(client.clone(), options.images.clone(), events, census, figures.system);
+        system::Context::new(client.clone(), options.images.clone(), events, census, figures.system)
+            .with_board(figures.stores);
     let namespace = options.watch_namespace.clone().filter(|namespace| !namespace.is_empty());
     let systems = async {
         // What is given up is one reconciliation between two of its writes; the next operator does it again. (A kube
@@ -161,11 +164,18 @@ async fn work(
 struct Figures {
     system: system::Metrics,
     mailbox: mailbox::Metrics,
+    stores: Arc<Board>,
 }
 
 impl Figures {
     fn register(registry: &mut Registry) -> Self {
-        Self { system: system::Metrics::register(registry), mailbox: mailbox::Metrics::register(registry) }
+        let stores = Arc::default();
+        switchover::Figures::register(registry, &stores);
+        Self {
+            system: system::Metrics::register(registry),
+            mailbox: mailbox::Metrics::register(registry),
+            stores,
+        }
     }
 }
 

@@ -23,6 +23,7 @@ mod ownership;
 mod rbac;
 mod restored;
 mod signing;
+mod switchover;
 mod system;
 mod tenants;
 mod tls;

@@ -17,7 +17,7 @@ pub use gateway::{Gateway, GatewayService, ServiceType};
 pub use journal::{Durability, Journal, ObjectStorage};
 pub use resolver::Resolver;
 pub use review::{Review, ReviewSummary};
-pub use status::{ComponentStatus, MailSystemStatus};
+pub use status::{ComponentStatus, MailSystemStatus, ProgressStatus, ShardStatus, StorePodStatus};
 pub use store::{Failover, Store};
 
 use kube::{CustomResource, KubeSchema};
@@ -46,6 +46,11 @@ use serde::{Deserialize, Serialize};
         name = "Reason",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
+    printcolumn(
+        name = "Replicated",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"ReplicationHealthy\")].status"
     ),
     printcolumn(name = "Mailboxes", type_ = "integer", json_path = ".status.mailboxes"),
     printcolumn(name = "Cert", type_ = "string", json_path = ".status.certificateExpiry", priority = 1),

@@ -27,11 +27,16 @@ impl Events {
     /// itself is what counts.
     pub async fn tell(&self, object: &ObjectReference, old: &[Condition], new: &[Condition]) {
         for event in changes(old, new) {
-            if let Err(error) = self.0.publish(&event, object).await
-                && !super::is_terminating(&error)
-            {
-                tracing::warn!(reason = event.reason, %error, "an event cannot be written");
-            }
+            self.publish(object, event).await;
+        }
+    }
+
+    /// Tells one event of `object`.
+    pub async fn publish(&self, object: &ObjectReference, event: Event) {
+        if let Err(error) = self.0.publish(&event, object).await
+            && !super::is_terminating(&error)
+        {
+            tracing::warn!(reason = event.reason, %error, "an event cannot be written");
         }
     }
 }
@@ -47,7 +52,8 @@ fn changes(old: &[Condition], new: &[Condition]) -> Vec<Event> {
 
 fn event(condition: &Condition) -> Event {
     // Those that tell of trouble by being there.
-    let bad = condition.status == "False" || ["Stalled", "MassDeletion"].contains(&condition.type_.as_str());
+    let bad = condition.status == "False"
+        || ["Stalled", "MassDeletion", "StaleTakeover"].contains(&condition.type_.as_str());
     let note: String = format!("{}: {}", condition.type_, condition.message).chars().take(NOTE).collect();
     Event {
         type_: if bad { EventType::Warning } else { EventType::Normal },

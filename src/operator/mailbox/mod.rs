@@ -52,7 +52,7 @@ mod unread;
 mod usage;
 mod waiting;
 
-pub use agents::{Answer, ask_one};
+pub use agents::{Answer, ask_one, get};
 pub use census::{Census, Counts, DirectoryTrouble};
 pub use metrics::Metrics;
 

@@ -6,18 +6,20 @@ use super::{
     status::without_scanner,
     workloads::{Workload, Workloads},
 };
-use crate::{api::system::OnFailure, conditions::Finding, names::Component};
+use crate::{
+    api::system::OnFailure, conditions::Finding, names::Component, operator::switchover::judge::Served,
+};
 
 /// Tells why the pods of a component are not ready, if that is known.
 pub type Trouble<'a> = dyn Fn(Component) -> Option<String> + Send + Sync + 'a;
 
-/// The findings, in the order in which they are reported.
+/// The findings, in the order in which they are reported. `served` is what stores say where each shard has two.
 #[must_use]
 pub fn findings(
     workloads: &Workloads,
     problems: &[Problem],
     on_failure: OnFailure,
-    trouble: &Trouble,
+    (trouble, served): (&Trouble, Option<&Served>),
 ) -> Vec<Finding> {
     let gateway: Vec<_> = vec![workloads.gateway.as_ref().map(Workload::from)];
     let stores: Vec<_> = workloads.stores.iter().map(|set| set.as_ref().map(Workload::from)).collect();
@@ -41,12 +43,14 @@ pub fn findings(
             if antivirus.status == Some(true) { "when no scanner answers, " } else { "without a scanner " };
         antivirus.message = format!("{}; {when}{}", antivirus.message, without_scanner(on_failure));
     }
-    vec![
-        of("GatewayAvailable", Component::Gateway, &gateway),
-        of("StoreAvailable", Component::Store, &stores),
-        antispam,
-        antivirus,
-    ]
+    let stores = match served {
+        None => of("StoreAvailable", Component::Store, &stores),
+        Some(served) => {
+            let why = trouble(Component::Store);
+            weigh(pairs("StoreAvailable", &stores, (served, why)), problems, Component::Store)
+        }
+    };
+    vec![of("GatewayAvailable", Component::Gateway, &gateway), stores, antispam, antivirus]
 }
 
 /// One pod that is ready is enough for a workload, and every workload is needed: a shard's mail is nowhere else.
@@ -69,6 +73,32 @@ fn base(type_: &'static str, parts: &[Option<Workload>], why: Option<&str>) -> F
         "Available",
         if pods == 1 { "its pod is ready".to_owned() } else { format!("all {pods} pods are ready") },
     )
+}
+
+/// Of two stores one that says that it serves is enough, whatever is said of the pods; and without one no pod that is ready
+/// helps.
+fn pairs(
+    type_: &'static str,
+    parts: &[Option<Workload>],
+    (served, why): (&Served, Option<String>),
+) -> Finding {
+    let Served { missing, silent, second } = served;
+    let pods = base(type_, parts, second.as_deref().or(why.as_deref()));
+    if missing.is_empty() {
+        return match pods.status {
+            Some(true) => pods,
+            // Its agent says that it serves: the kubelet will have seen it soon.
+            Some(false) => {
+                Finding::yes(type_, "Degraded", format!("every shard is served; {}", pods.message))
+            }
+            None => Finding::yes(type_, "Available", "every shard is served"),
+        };
+    }
+    if *silent && pods.status.is_none() {
+        return pods;
+    }
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    Finding::no(type_, "Unavailable", format!("{}{why}", missing.join("; ")))
 }
 
 fn weigh(mut finding: Finding, problems: &[Problem], component: Component) -> Finding {

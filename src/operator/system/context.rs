@@ -15,6 +15,7 @@ use crate::{
     operator::{
         cluster::{events::Events, known::Known},
         mailbox::Census,
+        switchover::Board,
     },
 };
 
@@ -34,6 +35,8 @@ pub struct Context {
     pub memory: Arc<Memory>,
     /// What is known to be ours.
     pub known: Known,
+    /// What was seen of the stores.
+    pub board: Arc<Board>,
     failures: Mutex<HashMap<SystemName, u32>>,
 }
 
@@ -85,8 +88,14 @@ impl Context {
         census: watch::Receiver<Census>,
         metrics: Metrics,
     ) -> Self {
-        let (memory, known, failures) = Default::default();
-        Self { client, images, events, census, metrics, memory, known, failures }
+        let (memory, known, board, failures) = Default::default();
+        Self { client, images, events, census, metrics, memory, known, board, failures }
+    }
+
+    /// The same, with what others read, too.
+    #[must_use]
+    pub fn with_board(self, board: Arc<Board>) -> Self {
+        Self { board, ..self }
     }
 
     /// Notes how it went and returns how often in a row it failed.

@@ -36,7 +36,7 @@ use super::{
 use crate::{
     api::MailSystem,
     names,
-    operator::{desired::secrets::INTERNAL_TYPE, guarded::Guarded, mailbox::Census},
+    operator::{desired::secrets::INTERNAL_TYPE, guarded::Guarded, mailbox::Census, switchover::Watcher},
 };
 
 /// How many systems are reconciled at a time.
@@ -64,7 +64,10 @@ pub async fn run(context: Context, namespace: Option<String>, shutdown: Cancella
     let secrets = || api::<PartialObjectMeta<Secret>>(&client, namespace);
     let of_type = |type_: &str| watcher::Config::default().fields(&format!("type={type_}"));
     let (census, memory) = (context.census.clone(), context.memory.clone());
-    controller
+    let (news, of_stores) = watch::channel(0);
+    let (events, board) = (context.events.clone(), context.board.clone());
+    let stores = Watcher::new(client.clone(), events, board, controller.store(), news).run();
+    let controller = controller
         .watches(owned::<StatefulSet>(&client, namespace), ours(), owner_of(&memory))
         .watches(owned::<Deployment>(&client, namespace), ours(), owner_of(&memory))
         .watches(owned::<Service>(&client, namespace), ours(), owner_of(&memory))
@@ -86,6 +89,7 @@ pub async fn run(context: Context, namespace: Option<String>, shutdown: Cancella
             move |_| every(&by_class),
         )
         .reconcile_all_on(changes(census))
+        .reconcile_all_on(every_change(of_stores))
         .trigger_backoff(pauses())
         .graceful_shutdown_on(shutdown.cancelled_owned())
         .run(reconcile, pause, Arc::new(context))
@@ -94,8 +98,12 @@ pub async fn run(context: Context, namespace: Option<String>, shutdown: Cancella
             if let Err(error @ kube::runtime::controller::Error::QueueError(_)) = result {
                 tracing::warn!(%error, "a watch failed and is started again");
             }
-        })
-        .await;
+        });
+    // Nothing that the second does must be finished.
+    tokio::select! {
+        () = controller => {}
+        () = stores => {}
+    }
 }
 
 fn pauses() -> watcher::ExponentialBackoff {
@@ -179,5 +187,13 @@ fn changes(census: watch::Receiver<Census>) -> impl Stream<Item = ()> + Send + '
         tokio::time::sleep(CENSUS_PAUSE).await;
         census.mark_unchanged();
         Some(((), census))
+    })
+}
+
+/// An item after each change of what is known of stores. Systems are few, so all are looked at.
+fn every_change(news: watch::Receiver<u64>) -> impl Stream<Item = ()> + Send + 'static {
+    stream::unfold(news, |mut news| async move {
+        news.changed().await.ok()?;
+        Some(((), news))
     })
 }

@@ -35,6 +35,7 @@ use crate::{
         desired::{Desired, desired},
         guarded::{Guarded, Unreadable},
         mailbox::Answer,
+        switchover::{self, board::Shards},
     },
 };
 
@@ -177,6 +178,7 @@ async fn observe(
     troubles: &Troubles,
 ) -> Result<(), ReconcileError> {
     let gateways = fetch::gateways(&context.client, fetched).await.map_err(ReconcileError::Fetch)?;
+    let stores = stores(context, fetched).await.map_err(ReconcileError::Fetch)?;
     let counts = context.census.borrow().get(&fetched.name).cloned();
     let trouble = |component: Component| explain(troubles, component);
     let status = status::status(&Observation {
@@ -191,12 +193,22 @@ async fn observe(
             Timestamp::now().as_millisecond(),
         ),
         ldap: ldap::finding(fetched, &each(&gateways, |answer| Some(answer.ldap.clone()))),
+        stores: stores.as_ref().map(|shards| shards.as_slice()),
         counts,
         now: now(),
     });
     write::write(&context.client, &context.events, &fetched.system, status)
         .await
         .map_err(ReconcileError::Status)
+}
+
+/// What is known of the stores; `None` where each shard has one only.
+async fn stores(context: &Context, fetched: &Fetched) -> Result<Option<Shards>, kube::Error> {
+    let spec = &fetched.system.spec.store;
+    if spec.replicas < 2 {
+        return Ok(None);
+    }
+    switchover::known(&context.client, &context.board, &fetched.name, spec.shards).await.map(Some)
 }
 
 /// What each gateway's agent says of one thing, by pod; `None` where it did not say.

@@ -21,7 +21,10 @@ use crate::{
     },
     conditions::{self, Finding},
     names,
-    operator::mailbox::{Counts, DirectoryTrouble},
+    operator::{
+        mailbox::{Counts, DirectoryTrouble},
+        switchover::{Shard, judge},
+    },
 };
 
 /// The condition that sums up.
@@ -49,6 +52,8 @@ pub struct Observation<'a> {
     pub delivery: Option<Delivery>,
     /// `DirectoryServiceHealthy`, if there is such a service.
     pub ldap: Option<Finding>,
+    /// What was seen of the stores; `None` where each shard has one only.
+    pub stores: Option<&'a [Shard]>,
     /// Mailboxes and domains, once they were counted.
     pub counts: Option<Counts>,
     /// Now.
@@ -94,6 +99,7 @@ pub fn status(observation: &Observation) -> MailSystemStatus {
         observed_generation: system.metadata.generation,
         conditions: merge(&old.conditions, &findings, system.metadata.generation, &observation.now),
         components: components(observation.workloads),
+        shards: observation.stores.into_iter().flatten().map(judge::status).collect(),
         mailboxes: counts.mailboxes,
         domains: counts.domains,
         review,
@@ -129,7 +135,7 @@ fn findings(observation: &Observation) -> Vec<Finding> {
         observation.workloads,
         problems,
         spec.antivirus.on_failure,
-        observation.trouble,
+        (observation.trouble, observation.stores.map(judge::served).as_ref()),
     );
     parts.extend(observation.journal.clone());
     parts.extend(observation.ldap.clone());
@@ -138,15 +144,18 @@ fn findings(observation: &Observation) -> Vec<Finding> {
     let accounted = observation.delivery.as_ref().map(|delivery| delivery.finding.clone());
     // What cannot be checked for a while keeps no part from serving.
     parts.extend(accounted.clone().filter(|finding| finding.status == Some(false)));
-    let mut all = vec![ready(observation, &parts)];
+    let replication = observation.stores.map(judge::replication);
+    let mut all = vec![ready(observation, &parts, replication.as_ref())];
     all.extend(parts);
+    all.extend(replication);
+    all.extend(stale(observation));
     all.extend(accounted.filter(|finding| finding.status != Some(false)));
     all.extend(deletion(observation));
     all.extend(progress(observation));
     all
 }
 
-fn ready(observation: &Observation, parts: &[Finding]) -> Finding {
+fn ready(observation: &Observation, parts: &[Finding], replication: Option<&Finding>) -> Finding {
     let finding = match &observation.outcome {
         Outcome::Invalid(message) => Finding::no(READY, "InvalidSpec", message.clone()),
         Outcome::Built { taken, .. } if !taken.is_empty() => {
@@ -157,7 +166,7 @@ fn ready(observation: &Observation, parts: &[Finding]) -> Finding {
             "ApplyFailed",
             format!("the API server refused a part of the system: {}", refused.join("; ")),
         ),
-        Outcome::Built { .. } => sum_up(parts),
+        Outcome::Built { .. } => sum_up(parts, replication),
     };
     if !observation.system.spec.paused {
         return finding;
@@ -166,8 +175,9 @@ fn ready(observation: &Observation, parts: &[Finding]) -> Finding {
     Finding { reason: "Paused", message, ..finding }
 }
 
-/// A self-signed certificate is a state one may choose to be in; any other trouble with it is not.
-fn sum_up(parts: &[Finding]) -> Finding {
+/// A self-signed certificate is a state one may choose to be in; any other trouble with it is not. A replica that lacks
+/// something keeps nothing from serving: it is mentioned.
+fn sum_up(parts: &[Finding], replication: Option<&Finding>) -> Finding {
     let matters = |part: &&Finding| part.reason != "SelfSigned";
     if let Some(failed) = parts.iter().filter(matters).find(|part| part.status == Some(false)) {
         let others = parts.iter().filter(matters).filter(|part| part.status == Some(false)).count() - 1;
@@ -177,15 +187,26 @@ fn sum_up(parts: &[Finding]) -> Finding {
     if let Some(open) = parts.iter().find(|part| part.status.is_none()) {
         return Finding::unknown(READY, open.reason, format!("{}: {}", open.type_, open.message));
     }
-    let degraded: Vec<_> = parts.iter().filter(|part| part.reason == "Degraded").collect();
-    let message = match degraded.first() {
+    let lacking = replication.filter(|finding| finding.status == Some(false));
+    let message = match lacking.or_else(|| parts.iter().find(|part| part.reason == "Degraded")) {
         Some(first) => format!("every part serves; {}: {}", first.type_, first.message),
         None => "every part serves".to_owned(),
     };
     Finding::yes(READY, "Serving", message)
 }
 
-/// What tools such as kstatus look for: present only while they apply.
+/// That a store serves which may lack changes.
+fn stale(observation: &Observation) -> Option<Finding> {
+    let shards = observation.stores?;
+    let found = judge::stale(shards);
+    if found.is_some() || shards.iter().all(|shard| shard.primary().is_some()) {
+        return found;
+    }
+    // Somebody does not say now whether it is over: what was said stands.
+    let old = conditions::get(&observation.system.status.as_ref()?.conditions, judge::STALE)?;
+    Some(Finding::yes(judge::STALE, "ChangesMayBeMissing", old.message.clone()))
+}
+
 /// So many mailboxes vanished that it may have been an accident.
 fn deletion(observation: &Observation) -> Option<Finding> {
     let Some(counts) = &observation.counts else {
@@ -230,6 +251,7 @@ fn directory(observation: &Observation) -> Option<Finding> {
     })
 }
 
+/// What tools such as kstatus look for: present only while they apply.
 fn progress(observation: &Observation) -> Option<Finding> {
     match &observation.outcome {
         Outcome::Invalid(message) => Some(Finding::yes("Stalled", "InvalidSpec", message.clone())),

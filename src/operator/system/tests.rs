@@ -14,8 +14,18 @@ use super::{
     workloads::Workloads,
 };
 use crate::{
-    api::MailSystemStatus, conditions::get, names::Component, operator::desired::desired,
-    operator::mailbox::Counts,
+    api::MailSystemStatus,
+    conditions::get,
+    names::Component,
+    operator::{
+        desired::desired,
+        mailbox::Counts,
+        switchover::{
+            Shard,
+            observe::tests::{report, shard},
+        },
+    },
+    role::{Phase, StaleTakeover},
 };
 
 fn wrong(spec: &str) -> Vec<String> {
@@ -33,6 +43,10 @@ fn seen(fetched: &Fetched, ready: &[(&'static str, i32)]) -> MailSystemStatus {
 }
 
 fn observe(fetched: &Fetched, workloads: &Workloads) -> MailSystemStatus {
+    observe_stores(fetched, workloads, None)
+}
+
+fn observe_stores(fetched: &Fetched, workloads: &Workloads, stores: Option<&[Shard]>) -> MailSystemStatus {
     let checked = validate(fetched).unwrap();
     let trouble =
         |component| (component == Component::Cache).then(|| "container valkey is starting".to_owned());
@@ -50,6 +64,7 @@ fn observe(fetched: &Fetched, workloads: &Workloads) -> MailSystemStatus {
         journal: super::journal::finding(fetched, &[]),
         delivery: super::audit::delivery(fetched, &[], NOW * 1000),
         ldap: super::ldap::finding(fetched, &[]),
+        stores,
         counts: Some(Counts { mailboxes: 3, domains: 1, vanished: 0, ..Counts::default() }),
         now: Time(Timestamp::from_second(NOW).unwrap()),
     })
@@ -199,4 +214,101 @@ fn a_paused_system_says_so_and_an_orphaned_volume_fails_the_store() {
 fn the_operators_own_secret_is_no_certificate_to_name() {
     let wrong = wrong("hostname: mail.x.vn\ntls: {secretName: demo-tls}");
     assert!(wrong[0].contains("demo-tls"), "{wrong:?}");
+}
+
+/// The status when `ready` pods are, and the stores of its only shard say this.
+fn paired(fetched: &Fetched, ready: &[(&'static str, i32)], stores: &Shard) -> MailSystemStatus {
+    let desired = desired(&validate(fetched).unwrap().validated);
+    let workloads = running(desired, &ready.iter().copied().collect());
+    observe_stores(fetched, &workloads, Some(std::slice::from_ref(stores)))
+}
+
+fn in_sync() -> Shard {
+    shard([Some(report(0, 4, Phase::Primary)), Some(report(1, 4, Phase::InSync))])
+}
+
+fn alone() -> Shard {
+    let mut alone = shard([Some(report(0, 4, Phase::Primary)), Some(report(1, 4, Phase::CatchingUp))]);
+    alone.stores[0].said.as_mut().unwrap().in_sync = false;
+    alone
+}
+
+#[test]
+fn two_stores_of_which_one_serves_and_the_other_has_everything() {
+    let status = paired(&fetched("{hostname: mail.x.vn}"), &[], &in_sync());
+    assert_eq!(told(&status, "Ready"), ("True", "Serving", "every part serves"));
+    assert_eq!(told(&status, "StoreAvailable"), ("True", "Available", "all 2 pods are ready"));
+    assert_eq!(
+        (told(&status, "ReplicationHealthy").0, told(&status, "ReplicationHealthy").1),
+        ("True", "InSync")
+    );
+    assert_eq!(status.shards[0].primary.as_deref(), Some("demo-store-0-0"));
+    assert!(get(&status.conditions, "StaleTakeover").is_none());
+}
+
+#[test]
+fn a_replica_that_lacks_something_is_told_and_keeps_nothing_from_serving() {
+    let status = paired(&fetched("{hostname: mail.x.vn}"), &[("demo-store-0", 1)], &alone());
+    let (state, reason, message) = told(&status, "Ready");
+    assert_eq!((state, reason), ("True", "Serving"));
+    assert_eq!(message, "every part serves; ReplicationHealthy: demo-store-0-1 is CatchingUp");
+    let expected = "1 of 2 pods of demo-store-0 are ready: demo-store-0-1 is CatchingUp";
+    assert_eq!(told(&status, "StoreAvailable"), ("True", "Degraded", expected));
+}
+
+#[test]
+fn stores_are_available_by_what_they_say_and_not_by_pods_that_are_ready() {
+    let system = fetched("{hostname: mail.x.vn}");
+    let waiting = shard([Some(report(0, 4, Phase::Waiting)), None]);
+    let status = paired(&system, &[], &waiting);
+    let (state, reason, message) = told(&status, "StoreAvailable");
+    assert_eq!((state, reason), ("False", "Unavailable"));
+    let words = "no store of shard 0 serves: demo-store-0-0 is Waiting, demo-store-0-1 does not answer";
+    assert_eq!(message, words);
+    assert_eq!((told(&status, "Ready").0, told(&status, "ReplicationHealthy").0), ("False", "Unknown"));
+    let status = paired(&system, &[("demo-store-0", 0)], &in_sync());
+    let (state, reason, message) = told(&status, "StoreAvailable");
+    assert_eq!((state, reason), ("True", "Degraded"));
+    assert!(message.starts_with("every shard is served; no pod of demo-store-0 is ready"), "{message}");
+    // A new system: there are no pods that anybody could have asked.
+    let status = observe_stores(&system, &system.workloads, Some(&[Shard::unknown(0)]));
+    assert_eq!((told(&status, "StoreAvailable").1, told(&status, "Ready").0), ("NotObserved", "Unknown"));
+    let status = observe_stores(&system, &system.workloads, Some(&[in_sync()]));
+    assert_eq!(told(&status, "StoreAvailable"), ("True", "Available", "every shard is served"));
+}
+
+#[test]
+fn a_stale_takeover_stands_until_somebody_says_that_it_is_over() {
+    let mut system = fetched("{hostname: mail.x.vn}");
+    let mut stale = alone();
+    stale.stores[0].said.as_mut().unwrap().stale_takeover = Some(StaleTakeover { from: 1, until: 2 });
+    let first = paired(&system, &[], &stale);
+    assert_eq!((told(&first, "StaleTakeover").0, told(&first, "Ready").0), ("True", "True"));
+    let words = told(&first, "StaleTakeover").2.to_owned();
+    system.system.status = Some(first);
+    let silent = paired(&system, &[], &shard([None, None]));
+    assert_eq!(told(&silent, "StaleTakeover").2, words);
+    system.system.status = Some(silent);
+    assert!(get(&paired(&system, &[], &alone()).conditions, "StaleTakeover").is_none());
+}
+
+#[test]
+fn a_second_store_comes_when_the_only_one_has_started_anew_as_one_of_two() {
+    let mut system = fetched("{hostname: mail.x.vn, store: {replicas: 1}}");
+    let wanted = |system: &Fetched| desired(&validate(system).unwrap().validated);
+    let pods = |system: &Fetched| {
+        wanted(system).stores[0].as_ref().unwrap().spec.as_ref().unwrap().replicas.unwrap()
+    };
+    system.workloads = running(wanted(&system), &BTreeMap::new());
+    system.system.spec.store.replicas = 2;
+    assert_eq!(pods(&system), 1, "the store that runs knows of no other");
+    system.workloads = running(wanted(&system), &BTreeMap::new());
+    system.workloads.stores[0].as_mut().unwrap().status.as_mut().unwrap().updated_replicas = Some(0);
+    assert_eq!(pods(&system), 1, "it is told, and was not started anew yet");
+    system.workloads.stores[0].as_mut().unwrap().status.as_mut().unwrap().updated_replicas = Some(1);
+    assert_eq!(pods(&system), 2);
+    system.workloads = running(wanted(&system), &BTreeMap::new());
+    assert_eq!(pods(&system), 2);
+    system.workloads = Workloads { stores: vec![None], ..Workloads::default() };
+    assert_eq!(pods(&system), 2, "a new shard begins with both");
 }

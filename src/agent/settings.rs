@@ -149,6 +149,12 @@ pub struct StoreSettings {
     /// After how many days what is settled is deleted from the journal; never if absent.
     #[arg(long, env = "JOURNAL_RETENTION_DAYS")]
     pub journal_retention: Option<u32>,
+    /// Host name that resolves to every gateway.
+    #[arg(long, env = "GATEWAY_HOST")]
+    pub gateway_host: String,
+    /// File with the stores' log-in at the gateways, as Cyrus reads it.
+    #[arg(long, default_value = "/etc/gateway-login/smtp.conf")]
+    pub gateway_login_file: PathBuf,
     /// File with the key that the stores of a system have.
     #[arg(long, default_value = "/etc/gateway-login/peer-key")]
     pub peer_key_file: PathBuf,

@@ -38,16 +38,22 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("!self.members.exists(m, m == self.address)", "a group is no member of itself"))]
+#[x_kube(validation = ("!has(self.aliases) || !(self.address in self.aliases)", "the address of the group cannot be one of its aliases"))]
 #[x_kube(validation = ("self.posting != 'Listed' || (has(self.senders) && self.senders.size() > 0) || (has(self.owners) && self.owners.size() > 0)", "with posting Listed, senders or owners must name who may write"))]
 pub struct MailGroupSpec {
     /// The group's address (lower case, dot-atom local part of at most 64 characters). When it is changed, the former one
-    /// reaches nobody any more; to keep it for a time, make a second group of it with this one as its member.
+    /// reaches nobody any more, unless it becomes one of `aliases`.
     #[x_kube(
         validation = ("self.matches('^[a-z0-9_=#$~-]+([.][a-z0-9_=#$~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z][a-z0-9-]{0,61}[a-z0-9]$')", "must be a lower-case address with a domain, such as toanthe.skhcn@angiang.gov.vn; the part before the @ has letters, digits, dots and _ = # $ ~ -"),
         validation = ("self.indexOf('@') <= 64", "the part before the @ is limited to 64 characters (RFC 5321, 4.5.3.1.1)")
     )]
     #[schemars(length(min = 3, max = 254))]
     pub address: String,
+
+    /// Further addresses that reach the group, as its own does: whoever may write to the group may write to them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "aliases_schema")]
+    pub aliases: Vec<String>,
 
     /// The group's name as people read it, for example `Toàn thể Sở Khoa học và Công nghệ`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -141,6 +147,14 @@ const PATTERN: &str = r"^[a-z0-9!#$%&*+/=?^_{|}~-]+([.][a-z0-9!#$%&*+/=?^_{|}~-]
 fn members_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "array", "minItems": 1, "maxItems": 1000, "x-kubernetes-list-type": "set",
+        "items": {"type": "string", "minLength": 3, "maxLength": 254, "pattern": PATTERN}
+    })
+}
+
+/// As members, with a local part that RFC 5321 allows.
+fn aliases_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "array", "maxItems": 64, "x-kubernetes-list-type": "set",
         "items": {"type": "string", "minLength": 3, "maxLength": 254, "pattern": PATTERN}
     })
 }

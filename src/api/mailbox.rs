@@ -211,7 +211,8 @@ pub enum MemberRight {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Forward {
-    /// An address of a mailbox of the same system. Others are for the owner's Sieve script.
+    /// An address of a mailbox of the same system, or of a group that reaches nobody outside it. Others are for the owner's
+    /// Sieve script.
     #[x_kube(validation = ("self.matches('^[a-z0-9!#$%&*+/=?^_{|}~-]+([.][a-z0-9!#$%&*+/=?^_{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z][a-z0-9-]{0,61}[a-z0-9]$')", "must be a lower-case address with a domain"))]
     #[schemars(length(min = 3, max = 254))]
     pub to: String,

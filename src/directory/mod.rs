@@ -94,7 +94,7 @@ pub struct Shard {
 pub enum Entry {
     /// A mailbox of its own.
     Mailbox(MailboxEntry),
-    /// Another address of the mailbox named here.
+    /// Another address of the mailbox or group named here.
     Alias(String),
 }
 
@@ -175,7 +175,7 @@ impl MailboxEntry {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Forward {
-    /// The own address of another mailbox, folded. It may forward in its turn; nothing comes back.
+    /// The own address of another mailbox or of a group, folded. Mailboxes may forward in their turn; nothing comes back.
     pub to: String,
     /// Whether the mailbox gets it, too.
     pub copy: bool,

@@ -182,3 +182,45 @@ async fn a_group_that_cannot_be_read_is_served_as_it_was_also_after_a_restart() 
     eventually(anyone, |posting| *posting == Some(mail_operator::api::Posting::Anyone)).await;
     operator.stop().await;
 }
+
+#[tokio::test]
+async fn a_group_has_aliases_and_mailboxes_forward_to_it() {
+    let api = harness::api("groups").await;
+    let operator = Running::start(&api, "one").await;
+    served(&api).await;
+    let replica = agent::start(&api, "127.9.34.1").await;
+    let spec = |forward: &str| json!({"address": "an@x.vn", "forward": {"to": forward, "keepCopy": false}});
+    put(&api, "Mailbox", "an", spec("cu@x.vn")).await;
+    put(&api, "Mailbox", "binh", json!({"address": "binh@x.vn"})).await;
+    let message = reason(&api, "an", "ForwardNotFound").await;
+    assert!(message.contains("no mailbox or group of the address cu@x.vn"), "{message}");
+    let nhom = |members: Value, aliases: Value| json!({"address": "nhom@x.vn", "members": members, "aliases": aliases});
+    group(&api, "nhom", nhom(json!(["binh@x.vn"]), json!(["cu@x.vn", "n@x.vn"]))).await;
+    said(&api, "nhom", "Served").await;
+    reason(&api, "an", "Served").await;
+    let forwarded = async || replica.find("an@x.vn").and_then(|it| it.entry.forward.clone());
+    let forward = eventually(forwarded, Option::is_some).await.unwrap();
+    assert_eq!((forward.to.as_str(), forward.copy), ("nhom@x.vn", false));
+    assert_eq!(reached(&replica, "n@x.vn"), ["binh@x.vn"]);
+    assert!(replica.find("n@x.vn").is_none());
+
+    // It is a member itself: its mail stays. So does what would leave the system.
+    group(&api, "nhom", nhom(json!(["an@x.vn", "binh@x.vn"]), json!(["cu@x.vn"]))).await;
+    let message = reason(&api, "an", "ForwardLoop").await;
+    assert!(message.contains("by way of the group nhom@x.vn"), "{message}");
+    eventually(forwarded, Option::is_none).await;
+    let mut outside = nhom(json!(["binh@x.vn", "dan@example.com"]), json!(["cu@x.vn"]));
+    outside["externalMembers"] = json!("Allow");
+    group(&api, "nhom", outside).await;
+    reason(&api, "an", "ForwardOutside").await;
+
+    // An alias that was given up is free; one that somebody has is not.
+    put(&api, "Mailbox", "chi", json!({"address": "n@x.vn"})).await;
+    reason(&api, "chi", "Served").await;
+    group(&api, "nhom", nhom(json!(["binh@x.vn"]), json!(["cu@x.vn", "n@x.vn"]))).await;
+    let (message, status) = said(&api, "nhom", "AliasConflict").await;
+    assert!(message.contains(&format!("Mailbox {}/chi has it", api.namespace)), "{message}");
+    assert_eq!((status.reaches, status.address.as_deref()), (1, Some("nhom@x.vn")));
+    reason(&api, "an", "Served").await;
+    operator.stop().await;
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use mail_operator::api::{MailGroup, Mailbox};
 use serde_json::{Value, json};
 
@@ -233,5 +233,54 @@ fn sieve_writes_to_a_group_as_its_mailbox_may() {
         imap::wait_for(world, &chi, &by_named).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert!(imap::messages(world, &chi, &by_stranger).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_group_is_reached_by_its_aliases_and_by_mailboxes_that_forward_to_it() {
+    run(async |world| {
+        let (an, binh) = (world.mailbox(json!({})).await, world.mailbox(json!({})).await);
+        let alias = format!("{}@{DOMAIN}", unique("cu"));
+        let aliases = json!({"aliases": [alias], "posting": "Members"});
+        let (name, address) = group(world, &[&an.address, &binh.address], aliases).await;
+        ready(world, &name).await;
+        // Who may write to the group may write to its alias, and nobody else.
+        let subject = unique("bi-danh");
+        taken(&submit(world, &an, &[&alias, &address], &subject).await);
+        each_has_one(world, &[&an, &binh], &subject).await;
+        let stranger = world.mailbox(json!({})).await;
+        refused(&submit(world, &stranger, &[&alias], "no member").await);
+        refused(&inbound(world, &an.address, &an.address, &[&alias], "forged").await);
+
+        // Mail of a desk goes to everybody in it, whoever wrote it.
+        let desk = world.mailbox(json!({"forward": {"to": alias, "keepCopy": false}})).await;
+        let subject = unique("chuyen");
+        taken(&inbound(world, "dan@example.com", "dan@example.com", &[&desk.address], &subject).await);
+        each_has_one(world, &[&an, &binh], &subject).await;
+        assert!(imap::messages(world, &desk, &subject).await.unwrap().is_empty());
+
+        // Once the desk is a member itself its mail stays.
+        let members = [&*an.address, &binh.address, &desk.address];
+        apply(world, &name, &members, json!({"posting": "Members"})).await;
+        ready(world, &name).await;
+        let reason = world.condition::<Mailbox>(&desk.name, "Ready", "False", WAIT).await;
+        assert_eq!(reason, "ForwardNotFound", "the alias is gone");
+        let spec = json!({"spec": {"forward": {"to": address, "keepCopy": true}}});
+        let (patch, params) = (Patch::Merge(spec), PatchParams::default());
+        world.api::<Mailbox>().patch(&desk.name, &params, &patch).await.unwrap();
+        eventually(WAIT, "the loop is told", async || {
+            let reason = world.condition::<Mailbox>(&desk.name, "Ready", "False", WAIT).await;
+            if reason == "ForwardLoop" { Ok(()) } else { Err(reason) }
+        })
+        .await;
+        let subject = unique("o-lai");
+        taken(&inbound(world, "dan@example.com", "dan@example.com", &[&desk.address], &subject).await);
+        each_has_one(world, &[&desk], &subject).await;
+        assert!(imap::messages(world, &an, &subject).await.unwrap().is_empty());
+
+        // The alias is free.
+        let taker = json!({"metadata": {"name": unique("m")}, "spec": {"address": alias}});
+        let taker = world.apply(parse::<Mailbox>(taker)).await.metadata.name.unwrap();
+        world.ready::<Mailbox>(&taker, WAIT).await;
     });
 }

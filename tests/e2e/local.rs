@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf, process::Command, time::Duration};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{
     Api, Client, ResourceExt,
-    api::{ListParams, ObjectList},
+    api::{DeleteParams, ListParams, ObjectList},
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -176,6 +176,27 @@ pub(crate) async fn is_whole(client: &Client, deadline: Duration) {
         let pods = pods.iter().filter(|pod| is_missing(pod)).map(ResourceExt::name_any);
         let missing: Vec<_> = nodes.chain(pods).collect();
         if missing.is_empty() { Ok(()) } else { Err(format!("{missing:?} are not ready")) }
+    })
+    .await;
+}
+
+/// Has the name servers on more than one node: otherwise they would all be lost with it, which is another fault.
+pub(crate) async fn spread_name_servers(client: &Client, deadline: Duration) {
+    let servers: Api<Pod> = Api::namespaced(client.clone(), "kube-system");
+    let labels = ListParams::default().labels("k8s-app=kube-dns");
+    eventually(deadline, "name servers run on more than one node", async || {
+        let found = servers.list(&labels).await.map_err(|error| error.to_string())?.items;
+        let node = |pod: &Pod| pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
+        if found.iter().any(|pod| is_missing(pod) || pod.metadata.deletion_timestamp.is_some()) {
+            return Err("they are starting".to_owned());
+        }
+        let (first, rest) = found.split_first().ok_or("there are none")?;
+        if rest.iter().any(|pod| node(pod) != node(first)) {
+            return Ok(());
+        }
+        // The scheduler spreads them, if there are nodes when it chooses.
+        let _ = servers.delete(&first.name_any(), &DeleteParams::default()).await;
+        Err(format!("all are on {:?}", node(first)))
     })
     .await;
 }

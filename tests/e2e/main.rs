@@ -17,6 +17,11 @@ mod sieve;
 mod smtp;
 mod world;
 
+/// As `tests/ldap` has it, which uses more of it.
+#[allow(dead_code)]
+#[path = "../ldap/slapd.rs"]
+mod slapd;
+
 mod audit;
 mod authenticity;
 mod control_plane;
@@ -28,6 +33,7 @@ mod faults;
 mod forwarding;
 mod groups;
 mod journal;
+mod ldap;
 mod limits;
 mod moving;
 mod objects;

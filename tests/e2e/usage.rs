@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use mail_operator::api::{MailSystem, Mailbox, MailboxUsage};
 use serde_json::json;
 
 use crate::{
     imap,
     smtp::{Smtp, message},
-    world::{Account, World, eventually, run, unique},
+    world::{Account, DOMAIN, World, eventually, run, unique},
 };
 
 const WAIT: Duration = Duration::from_mins(3);
@@ -80,5 +81,58 @@ fn a_review_that_is_due_and_a_quota_nearly_full_are_conditions_and_the_system_co
             if counted { Ok(()) } else { Err(format!("{review:?}")) }
         })
         .await;
+    });
+}
+
+/// Sends so many lines of twelve bytes.
+async fn fill(world: &World, account: &Account, lines: usize) {
+    let body = "0123456789\r\n".repeat(lines);
+    let text = message("dan@example.com", &account.address, &unique("usage"), &body);
+    let reply = Smtp::inbound(world).await.unwrap().send("dan@example.com", &[&account.address], &text).await;
+    assert_eq!(reply.unwrap().code, 250);
+}
+
+/// The text of a message in base64.
+fn decoded(message: &str) -> String {
+    let (_, body) = message.split_once("\r\n\r\n").unwrap();
+    String::from_utf8(STANDARD.decode(body.replace("\r\n", "")).unwrap()).unwrap()
+}
+
+#[test]
+fn the_owner_of_a_mailbox_that_is_nearly_full_or_full_is_told_once_by_mail() {
+    run(async |world| {
+        let small = json!({"quota": "1Mi"});
+        let (nearly, full) = (world.mailbox(small.clone()).await, world.mailbox(small).await);
+        // Cyrus takes one message beyond the quota, and no other.
+        fill(world, &nearly, 82_000).await;
+        fill(world, &full, 100_000).await;
+        for (account, subject, sizes, english) in [
+            (&nearly, "Your mailbox is nearly full", "trên hạn mức 1,0 MiB (9", "of its 1.0 MiB (9"),
+            (&full, "Your mailbox is full", "1,1 MiB trên hạn mức 1,0 MiB (11", "1.1 MiB of its 1.0 MiB (11"),
+        ] {
+            let letter = eventually(WAIT, &format!("{subject} in {}", account.address), async || {
+                let found = imap::messages(world, account, subject).await.map_err(|e| e.to_string())?;
+                found.into_iter().next().ok_or_else(|| "not there".to_owned())
+            })
+            .await;
+            assert!(letter.contains(&format!("<postmaster@{DOMAIN}>")), "{letter}");
+            assert!(letter.contains("Auto-Submitted: auto-generated") && letter.contains("Return-Path: <>"));
+            let text = decoded(&letter);
+            assert!(
+                text.contains(sizes) && text.contains(english) && text.contains(&account.address),
+                "{text}"
+            );
+        }
+        // The full one takes nothing else, and nobody is told twice.
+        let subject = unique("usage");
+        let text = message("dan@example.com", &full.address, &subject, "x");
+        let reply =
+            Smtp::inbound(world).await.unwrap().send("dan@example.com", &[&full.address], &text).await;
+        assert_eq!(reply.unwrap().code, 250);
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        assert!(imap::messages(world, &full, &subject).await.unwrap().is_empty());
+        for account in [&nearly, &full] {
+            assert_eq!(imap::messages(world, account, "Your mailbox is").await.unwrap().len(), 1);
+        }
     });
 }

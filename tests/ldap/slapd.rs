@@ -1,4 +1,5 @@
-//! A real `OpenLDAP` on loopback ports and in a folder of its own, which can be changed, frozen, killed and started again.
+//! A real `OpenLDAP` on ports of one address and in a folder of its own, which can be changed, frozen, killed and started
+//! again.
 
 use std::{
     collections::HashSet,
@@ -27,6 +28,7 @@ const ADMIN: (&str, &str) = ("cn=admin,dc=x,dc=vn", "the administrator's");
 
 pub(crate) struct Slapd {
     folder: TempDir,
+    host: &'static str,
     ports: [u16; 2],
     /// The authority that signed its certificate (PEM).
     pub(crate) ca: String,
@@ -34,13 +36,19 @@ pub(crate) struct Slapd {
 }
 
 impl Slapd {
-    /// A server with these people and their passwords.
+    /// A server on the loopback with these people and their passwords.
     pub(crate) async fn start(people: &[(&str, &str)]) -> Self {
+        Self::start_at("127.0.0.1", people).await
+    }
+
+    /// The same on another address of this host.
+    pub(crate) async fn start_at(host: &'static str, people: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("db")).unwrap();
-        let ca = certificate(folder.path());
-        let ports = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
-        let mut slapd = Self { folder, ports, ca, process: None };
+        let ca = certificate(folder.path(), host);
+        let free = || TcpListener::bind((host, 0)).unwrap().local_addr().unwrap().port();
+        let ports = [(); 2].map(|()| free());
+        let mut slapd = Self { folder, host, ports, ca, process: None };
         slapd.write("slapd.conf", &configuration(slapd.folder.path()));
         slapd.write("tree.ldif", &tree(people));
         let added = slapd.tool("slapadd", &["-l", "tree.ldif"]).output().unwrap();
@@ -73,12 +81,12 @@ impl Slapd {
 
     /// Where it speaks TLS after `StartTLS`.
     pub(crate) fn plain(&self) -> String {
-        format!("ldap://127.0.0.1:{}", self.ports[0])
+        format!("ldap://{}:{}", self.host, self.ports[0])
     }
 
     /// Where it speaks TLS at once.
     pub(crate) fn tls(&self) -> String {
-        format!("ldaps://127.0.0.1:{}", self.ports[1])
+        format!("ldaps://{}:{}", self.host, self.ports[1])
     }
 
     pub(crate) fn kill(&mut self) {
@@ -192,13 +200,13 @@ fn tree(people: &[(&str, &str)]) -> String {
     root + &people.iter().map(person).collect::<String>()
 }
 
-/// Writes a certificate for the loopback address; gives the authority that signed it.
-fn certificate(folder: &Path) -> String {
+/// Writes a certificate for the address; gives the authority that signed it.
+fn certificate(folder: &Path, host: &str) -> String {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let params = CertificateParams::new(vec![host.to_owned()]).unwrap();
     let certificate = params.signed_by(&key, &issuer).unwrap();
     fs::write(folder.join("crt"), certificate.pem()).unwrap();
     fs::write(folder.join("key"), key.serialize_pem()).unwrap();

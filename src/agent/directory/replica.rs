@@ -79,7 +79,7 @@ impl Replica {
         registry.register("mailboxes", "Mailboxes in the directory", self.0.mailboxes.clone());
     }
 
-    /// The mailbox that `address` (folded) reaches, itself or as an alias.
+    /// The mailbox that `address` (folded) reaches, itself or as an alias; none if that is a group's.
     #[must_use]
     pub fn find(&self, address: &str) -> Option<Found> {
         self.look(address).ok().flatten()
@@ -88,14 +88,17 @@ impl Replica {
     /// The same.
     ///
     /// # Errors
-    /// It is an alias, and the part of the directory that has its mailbox has not arrived.
+    /// It is an alias, and the part of the directory that has its mailbox or group has not arrived.
     pub fn look(&self, address: &str) -> Result<Option<Found>, Torn> {
         let looked = self.read(|directory| {
             let (address, entry) = match directory.slot(address)? {
                 Slot::Mailbox(entry) => (address, entry),
                 Slot::Alias(target) => match directory.slot(target) {
                     Some(Slot::Mailbox(entry)) => (&**target, entry),
-                    Some(Slot::Alias(_)) | None => return Some(Err(Torn)),
+                    Some(Slot::Alias(_)) | None if directory.group(target).is_none() => {
+                        return Some(Err(Torn));
+                    }
+                    Some(Slot::Alias(_)) | None => return None,
                 },
             };
             Some(Ok(Found { address: address.to_owned(), entry: entry.clone() }))
@@ -115,7 +118,8 @@ impl Replica {
         Ok(self.look(&address)?.map(|found| (found, Some(detail))))
     }
 
-    /// The group that mail for `address` (folded) is for, with or without a detail. A mailbox of the address comes first.
+    /// The group that mail for `address` (folded) is for, its own or an alias, with or without a detail. A mailbox of the
+    /// address comes first.
     #[must_use]
     pub fn group(&self, address: &str) -> Option<Arc<Group>> {
         let find = |address: &str| self.read(|directory| directory.group(address).cloned());

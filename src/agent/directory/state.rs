@@ -111,8 +111,13 @@ impl Directory {
         self.part_of(address)?.slots.get(address)
     }
 
+    /// The group of this address, itself or as an alias.
     pub(super) fn group(&self, address: &str) -> Option<&Arc<Group>> {
-        self.part_of(address)?.groups.get(address)
+        let own = |address: &str| self.part_of(address)?.groups.get(address);
+        own(address).or_else(|| match self.slot(address)? {
+            Slot::Alias(target) => own(target),
+            Slot::Mailbox(_) => None,
+        })
     }
 
     fn part_of(&self, address: &str) -> Option<&Part> {

@@ -145,6 +145,37 @@ fn a_group_is_whom_it_reaches_and_nobody_sends_as_it() {
 }
 
 #[test]
+fn a_group_is_reached_by_an_alias_and_by_whoever_forwards_to_it() {
+    use crate::directory::{Entry, Forward, Group, MailboxEntry, Shard};
+    let forward = |copy| Some(Forward { to: "nhom@x.vn".into(), copy });
+    let mailbox = |forward| Entry::Mailbox(MailboxEntry { forward, ..MailboxEntry::default() });
+    let entries = [
+        ("n@x.vn".to_owned(), Entry::Alias("nhom@x.vn".into())),
+        ("an@x.vn".to_owned(), mailbox(forward(true))),
+        ("binh@x.vn".to_owned(), mailbox(forward(false))),
+        ("chi@x.vn".to_owned(), mailbox(None)),
+        ("dung@x.vn".to_owned(), mailbox(None)),
+    ];
+    let group = Group { recipients: vec!["chi@x.vn".into(), "dung@x.vn".into()], ..Group::default() };
+    let replica = testing::empty();
+    testing::fill(&replica);
+    let groups = [("nhom@x.vn".to_owned(), group)].into();
+    let shard = Shard { entries: entries.into(), groups, ..Shard::default() };
+    assert_eq!(replica.offer_shard(1, 0, 2, shard), crate::agent::directory::Offer::Taken);
+    for key in ["n@x.vn", "N@X.vn", "n+viec@x.vn", "nhom@x.vn"] {
+        assert_eq!(ask(&replica, "alias", key), Reply::Ok("chi@x.vn,dung@x.vn".into()), "{key}");
+        for map in ["mailbox", "sender", "refusal"] {
+            assert_eq!(ask(&replica, map, key), Reply::NotFound, "{map} {key}");
+        }
+        assert!(replica.find(key).is_none());
+    }
+    let ends = |address| expand(&replica, address).unwrap().join(" ");
+    assert_eq!(ends("n@x.vn"), "chi@x.vn dung@x.vn");
+    assert_eq!(ends("an@x.vn"), "an@x.vn chi@x.vn dung@x.vn");
+    assert_eq!(ends("binh@x.vn"), "chi@x.vn dung@x.vn");
+}
+
+#[test]
 fn an_alias_whose_mailbox_has_not_arrived_is_not_unknown() {
     use crate::directory::{Entry, Shard};
     let replica = testing::empty();

@@ -27,10 +27,23 @@ pub(super) async fn run(
     role::may_serve_alone(Path::new(DATA), &shard_name(settings))?;
     made("role.conf", role::without_a_replica())?;
     let (status, registry, authority) = (all.status(|| None), all.registry(), all.authority(None));
-    let Parts { replica, metrics, services, provisioner, opened, to_end, readiness, usage, shard, .. } = all;
+    let Parts {
+        replica,
+        metrics,
+        services,
+        provisioner,
+        opened,
+        to_end,
+        readiness,
+        usage,
+        warnings,
+        shard,
+        ..
+    } = all;
     let host = &settings.common.mail_hostname;
     let door = Door::new(host, (shard, services.lmtp), replica.clone(), provisioner.clone(), metrics.clone())
-        .of_pod(&settings.common.pod_name);
+        .of_pod(&settings.common.pod_name)
+        .letting_in(warnings.clone());
     let status = status.merge(door.routes()).merge(usage.routes());
     let starts = watch::Sender::new(0);
 
@@ -46,6 +59,7 @@ pub(super) async fn run(
         "sessions",
         forever(sessions::run(replica.clone(), shard, opened, metrics.clone(), to_end)),
     ));
+    parts.spawn(named("warnings", forever(warnings.run(usage.clone(), replica.clone(), None))));
     parts.spawn(named("usage", forever(usage.run(Path::new(SPOOL), provisioner.clone()))));
     parts.spawn(named("provision", forever(provisioner.clone().run(starts.subscribe()))));
 

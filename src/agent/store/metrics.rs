@@ -34,6 +34,13 @@ impl Recipient {
     }
 }
 
+/// Label of counted letters about a quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Warned {
+    /// What became of it at the gateways: `sent`, `deferred`, `refused`.
+    pub fate: &'static str,
+}
+
 /// The store's metrics. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
@@ -49,6 +56,8 @@ pub struct Metrics {
     pub sessions_ended: Counter,
     /// Recipients at the door.
     pub recipients: Family<Recipient, Counter>,
+    /// Letters to owners of mailboxes that are nearly full, or full.
+    pub quota_warnings: Family<Warned, Counter>,
 }
 
 impl Metrics {
@@ -69,5 +78,10 @@ impl Metrics {
             self.sessions_ended.clone(),
         );
         registry.register("recipients", "Recipients at the door", self.recipients.clone());
+        registry.register(
+            "quota_warnings",
+            "Letters to owners of mailboxes that are nearly full, or full",
+            self.quota_warnings.clone(),
+        );
     }
 }

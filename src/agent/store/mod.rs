@@ -4,7 +4,7 @@
 //!  directory ─▶ provision ─IMAP 1143─▶ ┌───────┐ ─/dev/log─▶ syslog ─▶ standard output
 //!  gateways ─LMTP 2003─▶ door ─LMTP──▶ │ Cyrus │ ─saslauthd socket─▶ auth (tokens)
 //!                           cyrus ───▶ └───────┘ ◀─LMTP, IMAP─ probe ─▶ /readyz
-//!                                      spool ─▶ usage ─▶ /usage
+//!                                      spool ─▶ usage ─▶ /usage, warnings ─▶ SMTP to the gateways
 //! ```
 //!
 //! A shard has one store ([`alone`]), or two of which one serves ([`pair`], [`role`]) and sends what it changes to the other
@@ -30,6 +30,7 @@ mod syslog;
 #[cfg(test)]
 mod testing;
 pub mod usage;
+mod warnings;
 
 use std::{fs, io, net::SocketAddr, path::Path};
 
@@ -51,6 +52,7 @@ use self::{
     provision::{Access, Provisioner},
     sessions::Opened,
     usage::Usage,
+    warnings::Warnings,
 };
 use super::{directory::Replica, settings::StoreSettings};
 use crate::{http::Readiness, metrics::registry, names::ports};
@@ -121,6 +123,7 @@ struct Parts {
     to_end: mpsc::UnboundedReceiver<String>,
     readiness: Readiness,
     usage: Usage,
+    warnings: Warnings,
     shard: u32,
 }
 
@@ -131,6 +134,7 @@ impl Parts {
         let services = Services { lmtp: loopback(ports::CYRUS_LMTP), imap: loopback(ports::CYRUS_IMAP) };
         let access = Access { address: services.imap, password: password.clone() };
         let (shut_out, to_end) = mpsc::unbounded_channel();
+        let warnings = Warnings::open(settings, metrics.clone());
         let provisioner =
             Provisioner::new(replica.clone(), settings.shard, access, metrics.clone(), shut_out);
         Ok(Self {
@@ -143,6 +147,7 @@ impl Parts {
             to_end,
             readiness: Readiness::starting(&[CYRUS, DIRECTORY]),
             usage: Usage::default(),
+            warnings,
             shard: settings.shard,
         })
     }

@@ -52,10 +52,23 @@ pub(super) async fn run(
     let status = all.status(move || Some(("role", serde_json::to_value(about.report()).ok()?)));
     let replicator = Replicator { key: Secret::new(key.into_bytes()), service: service.clone() };
     let (registry, authority) = (all.registry(), all.authority(Some(replicator)));
-    let Parts { replica, metrics, services, provisioner, opened, to_end, readiness, usage, shard, .. } = all;
+    let Parts {
+        replica,
+        metrics,
+        services,
+        provisioner,
+        opened,
+        to_end,
+        readiness,
+        usage,
+        warnings,
+        shard,
+        ..
+    } = all;
     let host = &settings.common.mail_hostname;
     let door = Door::new(host, (shard, services.lmtp), replica.clone(), provisioner.clone(), metrics.clone())
-        .of_pod(&settings.common.pod_name);
+        .of_pod(&settings.common.pod_name)
+        .letting_in(warnings.clone());
     let status = status.merge(door.routes()).merge(usage.routes());
     let (channel, trouble) = mpsc::unbounded_channel();
     let (drained, is_drained) = watch::channel(true);
@@ -71,6 +84,10 @@ pub(super) async fn run(
     parts.spawn(named(
         "sessions",
         forever(sessions::run(replica.clone(), shard, opened, metrics.clone(), to_end)),
+    ));
+    parts.spawn(named(
+        "warnings",
+        forever(warnings.run(usage.clone(), replica.clone(), Some(service.clone()))),
     ));
     parts.spawn(named("usage", forever(usage.run(Path::new(SPOOL), provisioner.clone()))));
     parts.spawn(named("provision", forever(provisioner.clone().run_while_open(service.clone()))));
@@ -116,7 +133,8 @@ async fn be_ready(shared: Shared, replica: Replica, readiness: Readiness) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match what_is_missing(&shared.report()) {
+        let begun = shared.memory().has_begun();
+        match what_is_missing(&shared.report(), begun) {
             None => readiness.ready(CYRUS),
             Some(why) => readiness.blocked(CYRUS, why),
         }
@@ -128,10 +146,13 @@ async fn be_ready(shared: Shared, replica: Replica, readiness: Readiness) {
     }
 }
 
-/// Why it is not ready: it neither serves nor has everything.
-fn what_is_missing(report: &Report) -> Option<String> {
+/// Why it is not ready: it neither serves nor has everything. In a shard that has not begun there is nothing to be had:
+/// while the second store of a shard that had one is not ready, its StatefulSet would not let the first one start anew, and
+/// only together can they begin.
+fn what_is_missing(report: &Report, begun: bool) -> Option<String> {
     match report.phase {
         Phase::Primary | Phase::InSync => None,
+        Phase::Unseeded if !begun => None,
         phase if report.message.is_empty() => Some(format!("{phase:?}")),
         phase => Some(format!("{phase:?}: {}", report.message)),
     }
@@ -154,10 +175,14 @@ mod tests {
             progress: None,
             stale_takeover: None,
         };
-        assert_eq!(what_is_missing(&report(Phase::Primary)), None);
-        assert_eq!(what_is_missing(&report(Phase::InSync)), None);
-        let missing = what_is_missing(&report(Phase::Returning)).unwrap();
-        assert_eq!(missing, "Returning: for a reason");
+        for begun in [false, true] {
+            assert_eq!(what_is_missing(&report(Phase::Primary), begun), None);
+            assert_eq!(what_is_missing(&report(Phase::InSync), begun), None);
+            let missing = what_is_missing(&report(Phase::Returning), begun).unwrap();
+            assert_eq!(missing, "Returning: for a reason");
+        }
+        assert_eq!(what_is_missing(&report(Phase::Unseeded), false), None);
+        assert!(what_is_missing(&report(Phase::Unseeded), true).is_some(), "its volume was lost");
     }
 
     #[test]

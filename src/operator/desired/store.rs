@@ -81,7 +81,8 @@ pub fn lease(v: &Validated, shard: u32) -> Lease {
 
 /// What the agent is told.
 fn environment(v: &Validated, shard: u32) -> Vec<EnvVar> {
-    let mut own = vec![pod::env("SHARD", shard.to_string())];
+    let mut own =
+        vec![pod::env("SHARD", shard.to_string()), pod::env("GATEWAY_HOST", v.name.gateway_pods_host())];
     if v.store.replicas > 1 {
         own.push(pod::env(STORE_REPLICAS, v.store.replicas.to_string()));
         own.push(pod::env("STORE_PEER_PATTERN", v.name.store_peer_pattern(shard)));

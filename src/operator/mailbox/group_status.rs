@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    index::{Group, GroupProblem, GroupVerdict, Key, MOST},
+    index::{EXPANDED, Group, GroupProblem, GroupVerdict, Key, MOST, ObjectName},
     status::{Progress, obstacle_message, obstacle_reason},
 };
 use crate::{
@@ -59,7 +59,10 @@ fn reason(problem: &GroupProblem) -> &'static str {
         GroupProblem::Domain(obstacle) => obstacle_reason(obstacle),
         GroupProblem::AddressConflict(_) => "AddressConflict",
         GroupProblem::AddressRetired(_) => "AddressRetired",
-        GroupProblem::TooMany(_) => "TooManyMembers",
+        GroupProblem::TooMany(_) | GroupProblem::Expands(_) => "TooManyMembers",
+        GroupProblem::AliasConflict(..) => "AliasConflict",
+        GroupProblem::AliasDomain(_) => "AliasDomainNotFound",
+        GroupProblem::AliasRetired(..) => "AliasRetired",
         GroupProblem::NoMembers => "NoMembers",
         GroupProblem::Loop(_) => "Loop",
         GroupProblem::Unknown(_) => "MemberUnknown",
@@ -77,15 +80,24 @@ fn message(problem: &GroupProblem, key: &Key, address: &str) -> String {
             )
         }
         GroupProblem::AddressRetired(names) => {
-            let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-            format!(
-                "{address} was a mailbox's address, whose mail is kept as RetiredMailbox {}; the group is not served, since what is sent there may be meant for that mailbox. Name another address, or have that mail purged (kubectl annotate retiredmailbox <name> {PURGE}={address}).",
-                names.join(", ")
-            )
+            format!("The group is not served: {}.", kept(address, names))
         }
         GroupProblem::TooMany(many) => format!(
             "The group reaches {many} recipients, and {MOST} is the most; its mail waits with the senders. Take members out, or write to several groups."
         ),
+        GroupProblem::Expands(many) => format!(
+            "A message to the group becomes {many} with the groups to which its members forward, and {EXPANDED} is the most; its mail waits with the senders. Take members out, or change their spec.forward."
+        ),
+        GroupProblem::AliasConflict(alias, winner) => format!(
+            "The group is served without the alias {alias}: {winner} has it. Remove it from one of them."
+        ),
+        GroupProblem::AliasDomain(alias) => format!(
+            "The group is served without the alias {alias}: no MailDomain of namespace {} and of the same system has its domain.",
+            key.namespace
+        ),
+        GroupProblem::AliasRetired(alias, names) => {
+            format!("The group is served without the alias {alias}: {}.", kept(alias, names))
+        }
         GroupProblem::NoMembers => {
             "The group reaches nobody; its mail waits with the senders. Add members that are there."
                 .to_owned()
@@ -110,6 +122,15 @@ fn message(problem: &GroupProblem, key: &Key, address: &str) -> String {
             named(members)
         ),
     }
+}
+
+/// Why no group has the address.
+fn kept(address: &str, names: &[ObjectName]) -> String {
+    let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+    format!(
+        "{address} was a mailbox's address, whose mail is kept as RetiredMailbox {}, and what is sent there may be meant for that mailbox. Name another address, or have that mail purged (kubectl annotate retiredmailbox <name> {PURGE}={address})",
+        names.join(", ")
+    )
 }
 
 /// The first of them, and how many more there are.

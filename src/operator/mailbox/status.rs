@@ -369,19 +369,29 @@ fn hindrance_message(hindrance: &Hindrance, key: &Key, mailbox: &Mailbox) -> Str
 fn forward_reason(problem: &ForwardProblem) -> &'static str {
     match problem {
         ForwardProblem::NotFound(_) => "ForwardNotFound",
-        ForwardProblem::Closed(_) => "ForwardClosed",
-        ForwardProblem::Loop(_) => "ForwardLoop",
+        ForwardProblem::Closed(_) | ForwardProblem::GroupWaits(_) => "ForwardClosed",
+        ForwardProblem::Loop(_) | ForwardProblem::GroupLoop(_) => "ForwardLoop",
+        ForwardProblem::GroupLeaves(_) => "ForwardOutside",
     }
 }
 
 fn forward_message(problem: &ForwardProblem) -> String {
     let why = match problem {
         ForwardProblem::NotFound(to) => format!(
-            "the system has no mailbox of the address {to}. Create it, or change spec.forward (to addresses outside, the owner's Sieve script can forward)"
+            "the system has no mailbox or group of the address {to}. Create it, or change spec.forward (to addresses outside, the owner's Sieve script can forward)"
         ),
         ForwardProblem::Closed(to) => {
             format!("the mailbox of {to} takes no mail. Open it, or change spec.forward")
         }
+        ForwardProblem::GroupWaits(to) => {
+            format!("the group {to} reaches nobody, or too many. Change its members, or spec.forward")
+        }
+        ForwardProblem::GroupLoop(to) => format!(
+            "it would come back by way of the group {to}, which reaches this mailbox or one that forwards to it. Take that out of the group, or change spec.forward"
+        ),
+        ForwardProblem::GroupLeaves(to) => format!(
+            "the group {to} has members outside the system. Name one without (to addresses outside, the owner's Sieve script can forward)"
+        ),
         ForwardProblem::Loop(way) => {
             let way: Vec<_> = way.iter().map(ToString::to_string).collect();
             format!(

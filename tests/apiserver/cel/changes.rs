@@ -42,6 +42,7 @@ async fn what_mail_is_stored_under_cannot_be_changed() {
         vec![
             spec(&json!({"address": "nhom.moi@angiang.gov.vn", "posting": "Anyone"}), None),
             spec(&json!({"members": ["nhom@angiang.gov.vn"]}), Some("a group is no member of itself")),
+            spec(&json!({"address": "moi@angiang.gov.vn", "aliases": ["nhom@angiang.gov.vn"]}), None),
         ],
     )
     .await;

@@ -13,7 +13,7 @@ use tokio::{
     task::JoinHandle,
     time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::pair::Pair;
 use crate::{
@@ -59,9 +59,9 @@ pub(crate) struct Outcome {
     pub(crate) gaps: Vec<Gaps>,
 }
 
-/// It goes on until it is ended.
+/// It goes on until it is ended, or dropped by a test that fails.
 pub(crate) struct Load {
-    stop: CancellationToken,
+    stop: DropGuard,
     users: Vec<(String, String, JoinHandle<Sender>, JoinHandle<Longest>)>,
 }
 
@@ -80,12 +80,12 @@ impl Load {
             let sender = tokio::spawn(Sender::new(entry.clone(), accounts).run(stop.clone()));
             users.push((gateway, place.node, sender, tokio::spawn(read(entry, stop.clone()))));
         }
-        Self { stop, users }
+        Self { stop: stop.drop_guard(), users }
     }
 
     /// They end.
     pub(crate) async fn end(self) -> Outcome {
-        self.stop.cancel();
+        drop(self.stop);
         let mut outcome = Outcome { accepted: Vec::new(), refused: Vec::new(), gaps: Vec::new() };
         for (gateway, node, sender, reader) in self.users {
             let (sender, reading) = (sender.await.unwrap(), reader.await.unwrap().gap);

@@ -5,19 +5,23 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::{
-    SERVES,
+    SERVES, SETTLED,
     pair::{self, Pair, pod},
     roles::Roles,
     story::{Cast, Lost, served_again},
 };
-use crate::{local::Away, world::eventually};
+use crate::{
+    local::{self, Away},
+    world::eventually,
+};
 
 /// A node is away so long after the other store serves: less than the 50 s after which Kubernetes notices.
 const AWAY: Duration = Duration::from_secs(20);
 
 /// The primary, on a node that can be taken away: without the object storage, whose loss stops the acceptance of mail on
-/// purpose, and without the other store.
+/// purpose, without the other store, and not with all name servers.
 pub(crate) async fn primary_alone(pair: &Pair) -> (Roles, String) {
+    local::spread_name_servers(&pair.world.client, SETTLED).await;
     let roles = pair.settled().await;
     let nodes = [pair.look_up(&pod(0)).await.unwrap().node, pair.look_up(&pod(1)).await.unwrap().node];
     assert_ne!(nodes[0], nodes[1], "the stores are on one node");

@@ -4,13 +4,21 @@
 use std::{
     fmt,
     io::{Write, stderr},
+    panic::{AssertUnwindSafe, resume_unwind},
     time::{Duration, Instant},
 };
 
+use futures::FutureExt;
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::{GAP, SERVES, ledger, load::Load, pair::Pair, roles::Roles, watch::Watch};
+use super::{
+    GAP, SERVES, ledger,
+    load::{Load, Outcome},
+    pair::Pair,
+    roles::Roles,
+    watch::Watch,
+};
 use crate::{
     imap,
     smtp::{Smtp, message},
@@ -78,15 +86,27 @@ impl Cast {
         let load = Load::start(pair, &self.accounts).await;
         sleep(CALM).await;
         let began = Instant::now();
-        let above = fault(before).await;
-        let after = pair.settled_above(above).await;
-        figure(what, "both stores have everything again", began.elapsed());
-        sleep(CALM).await;
+        let story = async {
+            let above = fault(before).await;
+            let after = pair.settled_above(above).await;
+            figure(what, "both stores have everything again", began.elapsed());
+            sleep(CALM).await;
+            after
+        };
+        let after = AssertUnwindSafe(story).catch_unwind().await;
         let (outcome, periods) = (load.end().await, watch.end().await);
-        say(&format!("{what}: {periods}accepted: {:?}", outcome.counts()));
+        say(format!("{what}: {periods}accepted: {:?}", outcome.counts()));
+        // Who served is worth knowing most when it ended badly.
         assert!(periods.overlap().is_none(), "two stores served at once: {periods}");
+        let after = after.unwrap_or_else(|panic| resume_unwind(panic));
         assert!(periods.disorder().is_none(), "an epoch is not above the one before it: {periods}");
         figure(what, "no store serves", periods.longest_break());
+        self.judge(&outcome, (pair, what, lost)).await;
+        Change { before, after }
+    }
+
+    /// Nothing is lost, doubled or back, and nobody waited too long.
+    async fn judge(&self, outcome: &Outcome, (pair, what, lost): (&Pair, &str, Lost<'_>)) {
         for gaps in &outcome.gaps {
             figure(what, &format!("nobody reads through {}", gaps.gateway), gaps.reading);
             figure(what, &format!("nobody sends through {}", gaps.gateway), gaps.sending);
@@ -103,7 +123,6 @@ impl Cast {
         for gaps in away.into_iter().flat_map(|node| outcome.gaps_beside(node)) {
             assert!(gaps.reading < GAP && gaps.sending < GAP, "{what}: {gaps:?}");
         }
-        Change { before, after }
     }
 }
 
@@ -128,7 +147,7 @@ pub(crate) async fn served_again(pair: &Pair, what: &str, roles: Roles) -> (usiz
 
 /// Prints a row for docs/benchmarks.md, although the test succeeds.
 fn figure(what: &str, of: &str, time: Duration) {
-    say(&format!("| {what}: {of} | {:.1} s |", time.as_secs_f32()));
+    say(format!("| {what}: {of} | {:.1} s |", time.as_secs_f32()));
 }
 
 /// The output of a test that succeeds is not shown; this is.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{task::JoinHandle, time::sleep};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::pair::Pair;
 
@@ -26,9 +26,9 @@ pub(crate) struct Period {
     to: Instant,
 }
 
-/// Both stores are being asked.
+/// Both stores are being asked, until this is dropped.
 pub(crate) struct Watch {
-    stop: CancellationToken,
+    stop: DropGuard,
     observers: [JoinHandle<Vec<Period>>; 2],
 }
 
@@ -37,12 +37,12 @@ impl Watch {
     pub(crate) fn start(pair: &Pair) -> Self {
         let stop = CancellationToken::new();
         let observers = [0, 1].map(|ordinal| tokio::spawn(observe(pair.clone(), ordinal, stop.clone())));
-        Self { stop, observers }
+        Self { stop: stop.drop_guard(), observers }
     }
 
     /// Ends asking.
     pub(crate) async fn end(self) -> Periods {
-        self.stop.cancel();
+        drop(self.stop);
         let mut periods = Vec::new();
         for observer in self.observers {
             periods.extend(observer.await.unwrap());

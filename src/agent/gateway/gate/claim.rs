@@ -3,7 +3,8 @@
 //! Other systems may send for a domain of ours where its DNS says so: SPF or DKIM then prove the domain, or DMARC does,
 //! by which people see who it is from. Everything else under our domains is forged, whether or not a DMARC record asks
 //! for its refusal. What the stores send is ours: Sieve forwards what was looked at when it came, and answers in the name
-//! of the mailbox it works for.
+//! of the mailbox it works for; the store's agent writes as the postmaster of a domain, and says so. A script cannot: Cyrus
+//! names its mailbox, whatever the script says.
 
 use bytes::Bytes;
 
@@ -38,7 +39,9 @@ pub(super) fn of_store(sender: Option<&str>, author: &Author, directory: &Replic
         return None;
     }
     let sender = sender.and_then(|sender| fold(sender).ok()).unwrap_or_default();
-    let foreign = ours(&author.from, directory).into_iter().find(|address| !directory.owns(&sender, address));
+    let is_postmaster = |address: &str| address == sender && address.starts_with("postmaster@");
+    let theirs = |address: &String| directory.owns(&sender, address) || is_postmaster(address);
+    let foreign = ours(&author.from, directory).into_iter().find(|address| !theirs(address));
     foreign.map(|address| Objection::NotOwned("From", address))
 }
 
@@ -128,5 +131,17 @@ mod tests {
         let foreign = Some(Objection::NotOwned("From", "binh@x.vn".into()));
         assert_eq!(said(Some("an@x.vn"), &[binh]), foreign);
         assert_eq!(said(None, &[binh]), foreign);
+    }
+
+    #[test]
+    fn the_agent_of_a_store_writes_as_the_postmaster_that_it_names_and_no_script_does() {
+        let said = |sender, from: &str| {
+            of_store(Some(sender), &author(&[("From", from)]), &testing::replica()).is_none()
+        };
+        let from = " =?UTF-8?B?UXXhuqNuIHRy4buL?=\n <postmaster@x.vn>";
+        assert!(said("postmaster@x.vn", from) && said("Postmaster@X.vn", from));
+        assert!(!said("an@x.vn", from) && !said("", from));
+        assert!(!said("postmaster@y.vn", from) && !said("postmaster@x.vn", "binh@x.vn"));
+        assert!(!said("postmaster@x.vn", "postmaster@x.vn, binh@x.vn"));
     }
 }

@@ -4,7 +4,10 @@ use bytes::Bytes;
 
 use crate::{
     directory::with_detail,
-    wire::reply::{Enhanced, Reply},
+    wire::{
+        lmtp::Param,
+        reply::{Enhanced, Reply},
+    },
 };
 
 /// The same reverse path, as Cyrus takes it: it refuses 8-bit local parts, which Postfix takes, unless they are quoted.
@@ -32,6 +35,16 @@ pub(super) fn is_unknown(reply: &Reply) -> bool {
     let unknown = Some(Enhanced { subject: 1, detail: 1 });
     let last = reply.lines().last().is_some_and(|line| line.starts_with(b"5.1.1 "));
     reply.is_permanent() && (reply.enhanced() == unknown || last)
+}
+
+/// The mailbox is full: `452`, or `552` if Cyrus is configured so.
+pub(super) fn is_over_quota(reply: &Reply) -> bool {
+    matches!(reply.code(), 452 | 552) && reply.enhanced() == Some(Enhanced { subject: 2, detail: 2 })
+}
+
+/// The parameter of a recipient by which Cyrus takes a message into a full mailbox.
+pub(super) fn ignore_quota() -> Param {
+    Param { keyword: Bytes::from_static(b"IGNOREQUOTA"), value: None }
 }
 
 #[cfg(test)]
@@ -71,5 +84,9 @@ mod tests {
             let reply = ClientCodec::default().decode(&mut text.into()).unwrap().unwrap();
             assert_eq!(is_unknown(&reply), expected, "{text}");
         }
+        let over = "452 4.2.2 Over quota SESSIONID=<x>\r\n";
+        let reply = ClientCodec::default().decode(&mut over.into()).unwrap().unwrap();
+        assert!(is_over_quota(&reply) && !is_unknown(&reply));
+        assert!(!is_over_quota(&Reply::new(452, 5, 3, "too many recipients")));
     }
 }

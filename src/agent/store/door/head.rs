@@ -20,6 +20,8 @@ pub(super) struct Head {
     pub(super) ended: bool,
     /// The id under which the journal keeps the message.
     pub(super) id: Option<JournalId>,
+    /// Its Message-ID.
+    pub(super) message_id: Option<String>,
 }
 
 impl Session {
@@ -48,7 +50,10 @@ impl Session {
                 Input::Command(_) | Input::Bad(_) => return Err(Error::Gone),
             }
         };
-        let id = end.and_then(|end| holds::journal_id(&text[..end])).and_then(JournalId::parse);
-        Ok(Head { pieces, ended, id })
+        let headers = &text[..end.unwrap_or_default()];
+        let id = holds::journal_id(headers).and_then(JournalId::parse);
+        let message_id = holds::value(headers, b"message-id:");
+        let message_id = message_id.map(|id| String::from_utf8_lossy(id).into_owned());
+        Ok(Head { pieces, ended, id, message_id })
     }
 }

@@ -139,10 +139,14 @@ fn headers(cache: &File, record: &Record) -> Result<Vec<u8>, Scan> {
 
 /// The value of the last header `Journal-Id`.
 pub(super) fn journal_id(headers: &[u8]) -> Option<&[u8]> {
-    const NAME: &[u8] = b"journal-id:";
-    let lines = headers.rsplit(|byte| *byte == b'\n');
-    let named = |line: &&[u8]| line.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME));
-    lines.into_iter().find(named).map(|line| line[NAME.len()..].trim_ascii())
+    value(headers, b"journal-id:")
+}
+
+/// The value of the last header of this name, which ends with its colon.
+pub(super) fn value<'a>(headers: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let mut lines = headers.rsplit(|byte| *byte == b'\n');
+    let named = |line: &&[u8]| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    lines.find(named).map(|line| line[name.len()..].trim_ascii())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //!    directory is newer than ours or older, and a refusal would bounce a message that was accepted;
 //! 2. the mailbox is made if Cyrus does not have it yet;
 //! 3. the recipient is handed on, under the name of the mailbox;
+//!    — into a full mailbox Cyrus is made to take the letter that says so, and nothing else ([`full`]);
 //! 4. once the headers are there: if the message was accepted a while ago, the mailbox is searched for its id in the
 //!    journal ([`holds`]); one that holds it, in whatever folder, expunged or not, is answered with `250` without Cyrus.
 //!
@@ -16,6 +17,7 @@
 //! not change a message.
 
 mod dialect;
+mod full;
 mod head;
 mod holds;
 mod locks;
@@ -36,7 +38,7 @@ use tokio::{
 };
 use tokio_util::{codec::Framed, sync::CancellationToken, task::TaskTracker};
 
-use super::{metrics::Metrics, provision::Provisioner};
+use super::{metrics::Metrics, provision::Provisioner, warnings::Warnings};
 use crate::{
     agent::{directory::Replica, sockets::listener::accept},
     journal::completion::Receipt,
@@ -67,6 +69,8 @@ pub struct Door {
     receipt: Receipt,
     /// The period in which this store serves, if it does so in periods.
     period: Option<Period>,
+    /// Letters that a full mailbox takes all the same.
+    warnings: Option<Warnings>,
 }
 
 impl Door {
@@ -83,7 +87,14 @@ impl Door {
         let locks = Locks::default();
         let receipt = Receipt::of(hostname);
         let hostname = hostname.into();
-        Self { hostname, shard, replica, provisioner, metrics, upstream, locks, receipt, period: None }
+        let (period, warnings) = (None, None);
+        Self { hostname, shard, replica, provisioner, metrics, upstream, locks, receipt, period, warnings }
+    }
+
+    /// The same door, which lets these letters into full mailboxes.
+    #[must_use]
+    pub fn letting_in(self, warnings: Warnings) -> Self {
+        Self { warnings: Some(warnings), ..self }
     }
 
     /// The same door, which says in its answers that the message is in `pod`.

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::{
     dialect::is_unknown,
+    full::keep_out,
     head::Head,
     holds::{self, Error as HoldsError},
     session::{Accepted, Error, IDLE, Session, away},
@@ -30,7 +31,7 @@ use crate::{
 const FRESH: Duration = Duration::from_secs(5);
 
 /// What an accepted recipient is told, if that is known before Cyrus has the message.
-type Fate = Option<Reply>;
+pub(super) type Fate = Option<Reply>;
 
 impl Session {
     /// Streams a message through and passes the replies back.
@@ -48,9 +49,10 @@ impl Session {
             None => Vec::new(),
         };
         let mut fates = self.fates(&accepted, head.id).await;
+        keep_out(&mut fates, &accepted, head.message_id.as_deref());
         let open = self.admit(transaction, &accepted, &mut fates).await;
         let mut open = self.stream(open, head).await?;
-        for fate in fates {
+        for (fate, recipient) in fates.into_iter().zip(&accepted) {
             let reply = match (fate, &mut open) {
                 (Some(reply), _) => reply,
                 (None, Ok(transaction)) => match transaction.stored().await {
@@ -68,6 +70,7 @@ impl Session {
             };
             let reply = self.still(reply);
             self.count(&reply);
+            self.arrived(recipient, &reply);
             // At once: whoever waits for all of them might give up, and deliver again what is stored.
             self.client.send(reply).await?;
         }

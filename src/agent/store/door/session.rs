@@ -13,6 +13,7 @@ use tokio_util::{codec::Framed, sync::CancellationToken};
 use super::{
     Door,
     dialect::{folder_of, is_unknown, quoted},
+    full::OverQuota,
     upstream::Error as UpstreamError,
 };
 use crate::{
@@ -71,6 +72,8 @@ pub(super) struct Accepted {
     pub(super) to: Bytes,
     /// What came with it.
     pub(super) params: Vec<Param>,
+    /// Its mailbox is full, and is to take one letter all the same.
+    pub(super) over: Option<OverQuota>,
 }
 
 impl Session {
@@ -176,8 +179,10 @@ impl Session {
         let reply = match self.find(to) {
             Ok((address, to)) => {
                 let reply = self.hand_on(&address, to.clone(), params.clone()).await;
+                let mut recipient = Accepted { address, to, params, over: None };
+                let reply = self.let_in(&mut recipient, reply).await;
                 if reply.is_success() {
-                    self.accepted.push(Accepted { address, to, params });
+                    self.accepted.push(recipient);
                 }
                 reply
             }
@@ -210,7 +215,7 @@ impl Session {
         }
     }
 
-    async fn hand_on(&mut self, address: &str, to: Bytes, params: Vec<Param>) -> Reply {
+    pub(super) async fn hand_on(&mut self, address: &str, to: Bytes, params: Vec<Param>) -> Reply {
         for _ in 0..2 {
             if let Err(failure) = self.door.provisioner.ensure(address, Need::Mailbox).await {
                 tracing::warn!(address, %failure, "a recipient has no mailbox yet");

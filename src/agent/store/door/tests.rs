@@ -12,12 +12,12 @@ use tokio::{
 };
 use tokio_util::{codec::Framed, sync::CancellationToken};
 
-use super::{Door, Metrics, Provisioner, Replica};
+use super::{Door, Metrics, Provisioner, Replica, Warnings};
 use crate::{
     agent::store::{metrics::Recipient, testing::directory},
     names::SystemName,
     wire::{
-        lmtp::{Command, Input, ServerCodec},
+        lmtp::{Command, Input, ServerCodec, param},
         reply::Reply,
     },
 };
@@ -29,6 +29,8 @@ enum Peer {
     Stores,
     /// Closes the connection at the first piece of data.
     Breaks,
+    /// Stores what may go into a full mailbox, and nothing else.
+    Full,
 }
 
 /// Takes one transaction; returns what came: recipients, then the message.
@@ -38,6 +40,15 @@ async fn lmtpd(listener: TcpListener, peer: Peer) -> (Vec<Bytes>, BytesMut) {
     framed.send(Reply::plain(220, "peer LMTP")).await.unwrap();
     while let Some(Ok(input)) = framed.next().await {
         let reply = match input {
+            Input::Command(Command::Rcpt { params, .. })
+                if matches!(peer, Peer::Full) && param(&params, "IGNOREQUOTA").is_none() =>
+            {
+                Reply::plain(452, "4.2.2 Over quota SESSIONID=<x>")
+            }
+            Input::Command(Command::Rset) => {
+                recipients.clear();
+                Reply::new(250, 0, 0, "ok")
+            }
             Input::Command(Command::Rcpt { to, .. }) => {
                 recipients.push(to);
                 Reply::new(250, 1, 5, "ok")
@@ -57,7 +68,10 @@ async fn lmtpd(listener: TcpListener, peer: Peer) -> (Vec<Bytes>, BytesMut) {
                 for _ in 1..recipients.len() {
                     framed.feed(Reply::plain(250, "2.1.5 Success SESSIONID=<x>")).await.unwrap();
                 }
-                Reply::new(452, 2, 2, "Over quota")
+                match peer {
+                    Peer::Full => Reply::plain(250, "2.1.5 Success SESSIONID=<x>"),
+                    Peer::Stores | Peer::Breaks => Reply::new(452, 2, 2, "Over quota"),
+                }
             }
             Input::Bad(syntax) => syntax.reply(),
         };
@@ -75,10 +89,15 @@ struct World {
 
 impl World {
     async fn new(replica: Replica, cyrus: SocketAddr) -> Self {
+        Self::with(replica, cyrus, None).await
+    }
+
+    async fn with(replica: Replica, cyrus: SocketAddr, warnings: Option<Warnings>) -> Self {
         let provisioner =
             Provisioner::that_found(replica.clone(), &["an@x.vn", "binh@x.vn", "suspended@x.vn"]);
         let (metrics, close) = (Metrics::default(), CancellationToken::new());
         let door = Door::new("store", (0, cyrus), replica, provisioner, metrics.clone()).of_pod("store-0");
+        let door = Door { warnings, ..door };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let door = tokio::spawn(door.run(listener, close.clone()));
@@ -192,5 +211,35 @@ async fn a_message_that_comes_again_waits_until_the_mailbox_can_be_searched_and_
         tokio::time::sleep(Duration::from_millis(20)).await;
         world.say(second, answer).await;
         assert_eq!(peer.await.unwrap().1.is_empty(), answer == away);
+    }
+}
+
+#[tokio::test]
+async fn a_full_mailbox_takes_the_letter_that_says_so_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (over, none) = ("452 4.2.2 Over quota SESSIONID=<x>\r\n", "503 5.5.1 no valid recipients\r\n");
+    let letter = "Message-ID: <quota-1@x.vn>\r\n\r\nx\r\n.\r\n";
+    for (sender, to, message, rcpt, answer) in [
+        ("", "an", letter, "250 2.1.5 ok\r\n", "250 2.1.5 Ok store-0\r\n"),
+        ("", "an", "Message-ID: <other@x.vn>\r\n\r\nx\r\n.\r\n", "250 2.1.5 ok\r\n", over),
+        ("", "an", "Subject: x\r\n\r\nMessage-ID: <quota-1@x.vn>\r\n.\r\n", "250 2.1.5 ok\r\n", over),
+        ("dan@example.com", "an", letter, over, none),
+        ("", "binh", letter, over, none),
+    ] {
+        let (address, peer) = peer(Peer::Full).await;
+        let warnings = Warnings::that_await("an", "quota-1", folder.path());
+        let mut world = World::with(directory(), address, Some(warnings.clone())).await;
+        world.say(&format!("MAIL FROM:<{sender}>\r\n"), "250 2.0.0 ok\r\n").await;
+        world.say(&format!("RCPT TO:<{to}@x.vn>\r\n"), rcpt).await;
+        if answer == none {
+            world.say("DATA\r\n", none).await;
+        } else {
+            world.say("DATA\r\n", "354 go ahead\r\n").await;
+            world.say(message, answer).await;
+        }
+        let came = answer.starts_with("250");
+        assert_eq!(warnings.awaited("an", "an@x.vn").is_none(), came, "{sender} {to} {message}");
+        drop(world);
+        assert_eq!(!peer.await.unwrap().1.is_empty(), came);
     }
 }

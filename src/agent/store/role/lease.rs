@@ -39,6 +39,13 @@ pub struct Orders {
 }
 
 impl Read {
+    /// One that says this.
+    #[cfg(test)]
+    #[must_use]
+    pub fn of(lease: Lease) -> Self {
+        Self { lease, orders: Orders::default(), object: Object::default() }
+    }
+
     /// The version, by which a change is noticed.
     #[must_use]
     pub fn version(&self) -> &str {

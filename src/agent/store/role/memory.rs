@@ -185,6 +185,13 @@ impl Memory {
         Holdings { mine: self.holds_mail, theirs }
     }
 
+    /// Somebody has served the shard, or may have: the Lease was taken, was not read yet, or this volume is seeded.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        let taken = self.lease.as_ref().is_none_or(|known| known.read.lease.epoch != Epoch::NONE);
+        taken || self.record.disk.seeded
+    }
+
     /// The Lease, if the API server answers.
     #[must_use]
     pub fn fresh_lease(&self, now: Duration, timings: &Timings) -> Option<&LeaseMemory> {
@@ -265,7 +272,7 @@ impl PeerMemory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failover::{Disk, Periods};
+    use crate::failover::{Disk, Lease, Periods};
 
     const START: Duration = Duration::from_secs(100);
 
@@ -345,5 +352,18 @@ mod tests {
         assert!(memory.standing(at(2)).probed(&timings()));
         memory.peer.probed = Some((Duration::from_secs(1), at(1)));
         assert_eq!(memory.view(at(3), 0, &timings()).peer.unprobed, Duration::from_secs(3));
+    }
+    #[test]
+    fn a_shard_has_begun_unless_its_lease_was_never_taken_and_the_volume_is_empty() {
+        let new = Record { disk: Disk::EMPTY, in_sync_at: 0, stale: None };
+        let mut memory = Memory::new(Pod::Odd, new, START);
+        assert!(memory.has_begun(), "it may have");
+        memory.saw_lease(Read::of(Lease::NONE), START);
+        assert!(!memory.has_begun());
+        memory.saw_lease(Read::of(Lease { epoch: epoch(2), ..Lease::NONE }), START);
+        assert!(memory.has_begun(), "this volume was lost");
+        let mut memory = replica();
+        memory.saw_lease(Read::of(Lease::NONE), START);
+        assert!(memory.has_begun(), "the API server was restored from a backup");
     }
 }

@@ -156,6 +156,24 @@ impl Usage {
         Page { epoch: self.0.epoch.clone(), next, more, mailboxes: told.collect() }
     }
 
+    /// One that has found these mailboxes: address, recorded owner, bytes.
+    #[cfg(test)]
+    pub(super) fn that_found(mailboxes: &[(&str, Option<&str>, u64)]) -> Self {
+        let usage = Self::default();
+        for (address, owner, used) in mailboxes {
+            let (owner, total) = (owner.map(Box::from), Total { used: *used, ..Total::default() });
+            usage.lock().set(&Arc::from(*address), Held { owner, total });
+        }
+        usage
+    }
+
+    /// Shows of each mailbox its address, the uid of its owner if that is recorded, and the bytes that it holds.
+    pub fn each(&self, mut show: impl FnMut(&str, Option<&str>, u64)) {
+        for (address, held) in self.lock().iter() {
+            show(address, held.owner.as_deref(), held.total.used);
+        }
+    }
+
     /// The route `/usage`.
     pub fn routes(&self) -> Router {
         let page = async |State(usage): State<Self>, RawQuery(query): RawQuery| {

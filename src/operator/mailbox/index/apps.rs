@@ -57,6 +57,7 @@ impl Mailbox {
             seat: Seat::default(),
             shares: Vec::new(),
             forward: None,
+            circles: false,
             held: None,
         }
     }

@@ -149,6 +149,7 @@ impl Index {
                     contenders.push(key.clone());
                 }
             }
+            aliases.extend(self.groups.aliases_of(&claim.groups, &address));
             before.insert(address, old);
         }
         for key in &contenders {

@@ -177,6 +177,8 @@ impl Index {
             for address in system.shards.get(shard as usize).into_iter().flatten() {
                 if let Some(entry) = self.entry(address, name) {
                     content.entries.insert(address.to_string(), entry);
+                } else if let Some(group) = self.group_alias(address, name) {
+                    content.entries.insert(address.to_string(), Entry::Alias(group));
                 } else if let Some(group) = self.group_entry(address, name) {
                     content.groups.insert(address.to_string(), group);
                 }

@@ -347,6 +347,8 @@ pub struct Mailbox {
     pub held: Option<Box<directory::MailboxEntry>>,
     /// What the directory says of where its mail goes.
     pub forward: Option<directory::Forward>,
+    /// Whether its mail would come back, or go on for too long, if it were forwarded.
+    pub circles: bool,
     /// What the directory says of its members.
     pub shares: Vec<directory::Share>,
     /// Its app passwords, by name.

@@ -1,15 +1,16 @@
-//! Where a mailbox's mail goes: from an address in its spec to a mailbox of the same system. Pure.
+//! Where a mailbox's mail goes: from an address in its spec to a mailbox or a group of the same system. Pure.
 //!
-//! A forward that cannot be followed is not: the mail stays where it was sent to. One mailbox forwards to one, so a loop is
-//! found by going on from the mailbox until there is nowhere to go, or for too long.
+//! A forward that cannot be followed is not: the mail stays where it was sent to. One mailbox forwards to one address, so a
+//! loop is found by going on from the mailbox until there is nowhere to go, or for too long; behind a group all its members
+//! are looked at ([`super::ways`]).
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
-use super::{Index, Key, Mailbox};
+use super::{Index, Key, Mailbox, ways::Target};
 use crate::{directory::Forward, names::SystemName};
 
 /// Longest way that mail may be forwarded, in mailboxes.
-const MOST: usize = 10;
+pub(super) const MOST: usize = 10;
 
 /// Where a mailbox's mail is to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,12 +24,18 @@ pub struct Wish {
 /// Why mail is not forwarded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ForwardProblem {
-    /// The system has no mailbox of this address.
+    /// The system has no mailbox or group of this address.
     NotFound(Arc<str>),
     /// The mailbox of this address takes no mail.
     Closed(Arc<str>),
     /// It would come back, or go on for too long, by way of these mailboxes.
     Loop(Vec<Key>),
+    /// It would come back by way of the group of this address, or go on for too long.
+    GroupLoop(Arc<str>),
+    /// The group of this address has members outside the system.
+    GroupLeaves(Arc<str>),
+    /// The group of this address reaches nobody, or too many.
+    GroupWaits(Arc<str>),
 }
 
 impl Index {
@@ -37,50 +44,76 @@ impl Index {
         let Some(wish) = self.mailboxes.get(key).and_then(|mailbox| mailbox.fact.forward.as_ref()) else {
             return Ok(None);
         };
-        let target = self.holder(&wish.to, name);
-        let Some((target, mailbox)) = target.and_then(|key| Some((key, self.mailboxes.get(key)?))) else {
-            return Err(ForwardProblem::NotFound(wish.to.clone()));
-        };
-        if mailbox.fact.refusal.is_some() {
-            return Err(ForwardProblem::Closed(wish.to.clone()));
+        let target = self.target(&wish.to, name).ok_or_else(|| ForwardProblem::NotFound(wish.to.clone()))?;
+        let to = self.taken(target, &wish.to)?;
+        self.follow(key, target, name)?;
+        Ok(Some(Forward { to: to.to_string(), copy: wish.copy }))
+    }
+
+    /// The own address of what mail may be forwarded to.
+    fn taken(&self, target: Target, to: &Arc<str>) -> Result<&Arc<str>, ForwardProblem> {
+        match target {
+            Target::Mailbox(key) => match self.mailboxes.get(key) {
+                Some(mailbox) if mailbox.fact.refusal.is_none() => Ok(&mailbox.fact.address),
+                Some(_) => Err(ForwardProblem::Closed(to.clone())),
+                None => Err(ForwardProblem::NotFound(to.clone())),
+            },
+            Target::Group(key) => match self.group(key) {
+                Some(group) if group.reach.leaves => Err(ForwardProblem::GroupLeaves(to.clone())),
+                Some(group) if group.reach.recipients.is_empty() || group.reach.is_too_large() => {
+                    Err(ForwardProblem::GroupWaits(to.clone()))
+                }
+                Some(group) => Ok(&group.fact.address),
+                None => Err(ForwardProblem::NotFound(to.clone())),
+            },
         }
-        let mut way = vec![target.clone()];
-        while let Some(next) = way.last().and_then(|at| self.next(at, name)) {
+    }
+
+    /// Goes on from `target` until there is nowhere to go.
+    fn follow(&self, key: &Key, target: Target, name: &SystemName) -> Result<(), ForwardProblem> {
+        let (mut way, mut at) = (Vec::new(), Some(target));
+        while let Some(next) = at {
+            let next = match next {
+                Target::Mailbox(next) => next,
+                Target::Group(group) if self.comes_back(group, key, name) => {
+                    let address = self.group(group).map(|group| group.fact.address.clone());
+                    return Err(ForwardProblem::GroupLoop(address.unwrap_or_default()));
+                }
+                Target::Group(_) => return Ok(()),
+            };
             if next == key || way.len() == MOST {
-                return Err(ForwardProblem::Loop(way));
+                return Err(ForwardProblem::Loop(if way.is_empty() { vec![key.clone()] } else { way }));
             }
             way.push(next.clone());
+            at = self.next(next, name);
         }
-        if target == key {
-            return Err(ForwardProblem::Loop(way));
-        }
-        Ok(Some(Forward { to: mailbox.fact.address.to_string(), copy: wish.copy }))
+        Ok(())
     }
 
-    fn next(&self, key: &Key, name: &SystemName) -> Option<&Key> {
-        self.holder(&self.mailboxes.get(key)?.fact.forward.as_ref()?.to, name)
+    /// Finds out whether the mail of a Mailbox would come back, after something on its way changed.
+    pub(super) fn settle_circle(&mut self, key: &Key) {
+        let circles = |name: Arc<SystemName>| {
+            let wish = self.mailboxes.get(key)?.fact.forward.as_ref()?;
+            Some(self.follow(key, self.target(&wish.to, &name)?, &name).is_err())
+        };
+        let circles = self.listed_in(key).and_then(circles).unwrap_or_default();
+        if let Some(mailbox) = self.mailboxes.get_mut(key) {
+            mailbox.circles = circles;
+        }
     }
 
-    /// Finds out where mail goes of every Mailbox on whose way something changed.
-    pub(super) fn settle_forwards(&mut self) {
-        let mut keys: HashSet<Key> = std::mem::take(&mut self.dirty_forwards);
-        let mut ahead: Vec<Key> = self.changes.mailboxes.iter().chain(&keys).cloned().collect();
-        while let Some(key) = ahead.pop() {
-            let Some(Mailbox { fact, .. }) = self.mailboxes.get(&key) else { continue };
-            if fact.forward.is_some() {
-                keys.insert(key.clone());
-            }
-            let behind = fact.addresses().filter_map(|address| self.forwarding_to.get(address)).flatten();
-            ahead.extend(behind.filter(|behind| keys.insert((*behind).clone())).cloned());
+    /// Finds out where the mail of a Mailbox goes, after something on its way changed.
+    pub(super) fn settle_forward(&mut self, key: &Key) {
+        let wishes = |it: &Mailbox| it.fact.forward.is_some() || it.forward.is_some();
+        if !self.mailboxes.get(key).is_some_and(wishes) {
+            return;
         }
-        for key in keys {
-            let forward = self.listed_in(&key).and_then(|name| self.forward(&key, &name).ok().flatten());
-            let Some(mailbox) = self.mailboxes.get_mut(&key) else { continue };
-            self.changes.mailboxes.insert(key.clone());
-            if mailbox.forward != forward {
-                mailbox.forward = forward;
-                self.touch_content(&key);
-            }
+        let forward = self.listed_in(key).and_then(|name| self.forward(key, &name).ok().flatten());
+        let Some(mailbox) = self.mailboxes.get_mut(key) else { return };
+        self.changes.mailboxes.insert(key.clone());
+        if mailbox.forward != forward {
+            mailbox.forward = forward;
+            self.touch_content(key);
         }
     }
 

@@ -38,6 +38,9 @@ mod services;
 mod tests;
 mod unreadable;
 mod verdict;
+mod ways;
+#[cfg(test)]
+mod ways_tests;
 
 pub use apps::{AppFact, Which};
 pub use compile::{Compiled, Existing};
@@ -47,7 +50,7 @@ pub use facts::{
     DomainFact, Key, Mailbox, MailboxFact, Meta, ObjectName, Published, SecretRef, SystemFact, digest,
 };
 pub use forwarding::{ForwardProblem, Wish};
-pub use groups::{Claimant, Group, GroupFact, GroupProblem, GroupVerdict, MOST};
+pub use groups::{Claimant, EXPANDED, Group, GroupFact, GroupProblem, GroupVerdict, MOST};
 pub use limits::{Full, Occupancy};
 pub use login::{Ask, Login, LoginProblem, Password, Print};
 pub use marks::{ATTENDED, Absence, Fullness, Marks, QUOTA_LEFT, REVIEW_DUE, View};
@@ -295,7 +298,6 @@ impl Index {
         self.settle_addresses();
         self.settle_moves();
         self.settle_members();
-        self.settle_forwards();
         self.settle_departed();
         let mut touched: Vec<Key> = self.changes.mailboxes.iter().cloned().collect();
         // Members are placed before what they share.
@@ -305,7 +307,7 @@ impl Index {
             self.place(key);
             self.ask(key);
         }
-        self.settle_groups();
+        self.settle_ways();
         std::mem::take(&mut self.changes)
     }
 }

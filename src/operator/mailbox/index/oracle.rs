@@ -63,17 +63,25 @@ fn op() -> impl Strategy<Value = Op> {
             }),
         )
     });
-    let fact =
-        (0..3_i64, address(), proptest::collection::btree_set(address(), 1..4), any::<bool>(), any::<bool>());
+    let fact = (
+        0..3_i64,
+        address(),
+        proptest::collection::btree_set(address(), 1..4),
+        proptest::collection::btree_set(address(), 0..3),
+        any::<bool>(),
+        any::<bool>(),
+    );
     let groups = (0..4_usize, proptest::option::weighted(0.8, fact)).prop_map(|(n, fact)| {
         Op::Group(
             n,
-            fact.map(|(age, own, members, external, has_address)| {
+            fact.map(|(age, own, members, mut aliases, external, has_address)| {
+                aliases.remove(&own);
+                let aliases = aliases.into_iter().map(Into::into).collect();
                 let members: Vec<&str> = members.iter().map(String::as_str).collect();
                 // As with mailboxes: another address is another object's, and so is what its status says.
                 let uid =
                     own.as_bytes()[0] - b'u' + 3 * (own.as_bytes()[2] - b'x') + 9 * u8::from(has_address);
-                GroupFact { external, has_address, ..group(age, uid, &own, &members) }
+                GroupFact { aliases, external, has_address, ..group(age, uid, &own, &members) }
             }),
         )
     });
@@ -173,9 +181,15 @@ fn oracle(state: &State, name: &SystemName) -> Content {
             (!holds, fact.meta.created, key.clone())
         };
         let mailbox = mailboxes.min_by_key(rank).map(|it| (rank(&it), Claimant::Mailbox(it.0.clone())));
-        let groups =
-            state.3.values().filter(|(key, fact)| *fact.address == *address && here(key, &fact.address));
-        let rank = |(key, fact): &&(Key, GroupFact)| (!fact.has_address, fact.meta.created, key.clone());
+        let groups = state.3.values().filter(|(key, fact)| {
+            fact.addresses().any(|claimed| **claimed == *address)
+                && here(key, &fact.address)
+                && here(key, address)
+        });
+        let rank = |(key, fact): &&(Key, GroupFact)| {
+            let holds = fact.has_address && *fact.address == *address;
+            (!holds, fact.meta.created, key.clone())
+        };
         let group = groups.min_by_key(rank).map(|it| (rank(&it), Claimant::Group(it.0.clone())));
         match (mailbox, group) {
             (Some((mailbox, it)), Some((group, _))) if (mailbox.0, mailbox.1) <= (group.0, group.1) => {
@@ -198,11 +212,12 @@ fn oracle(state: &State, name: &SystemName) -> Content {
     }
     let domains = state.1.values().filter(|claim| *claim.1.system == *name && standing(claim));
     let domains: BTreeSet<String> = domains.map(|claim| claim.1.domain.to_string()).collect();
+    let has_group = |address: &str, key: &Key| has(address) == Some(Claimant::Group(key.clone()));
     let group_at = |address: &str| {
         state
             .3
             .values()
-            .find(|(key, _)| has(address) == Some(Claimant::Group(key.clone())))
+            .find(|(key, fact)| has_group(address, key) && has_group(&fact.address, key))
             .map(|it| it.1.clone())
     };
     let what = |address: &str| {
@@ -213,11 +228,17 @@ fn oracle(state: &State, name: &SystemName) -> Content {
         (recipient, group_at(address), !domains.contains(domain_of(address)))
     };
     let own = |fact: &GroupFact| fact.address.to_string();
-    let all = state.3.values().filter(|(key, fact)| has(&fact.address) == Some(Claimant::Group(key.clone())));
-    let groups = all.map(|(_, fact)| {
+    let all = || state.3.values().filter(|(key, fact)| has_group(&fact.address, key));
+    let groups = all().map(|(_, fact)| {
         (own(fact), reach(&fact.address, &what, false, &mut BTreeSet::new()).into_iter().collect())
     });
     let groups = groups.collect();
+    let aliases = all().flat_map(|(key, fact)| {
+        let had = fact.aliases.iter().filter(|alias| has_group(alias, key));
+        had.map(|alias| (alias.to_string(), Entry::Alias(own(fact)))).collect::<Vec<_>>()
+    });
+    let aliases: Vec<_> = aliases.collect();
+    entries.extend(aliases);
     (domains, entries, groups)
 }
 

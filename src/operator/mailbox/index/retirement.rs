@@ -173,6 +173,10 @@ impl Index {
             system.dirty(address);
             system.dirty_domains = true;
         }
+        let aliases = self.claims.get(address).map(|claim| self.groups.aliases_of(&claim.groups, address));
+        if let Some(system) = self.systems.get_mut(name) {
+            aliases.iter().flatten().for_each(|alias| system.dirty(alias));
+        }
         self.touch_groups_at(address);
         self.touch_groups_naming(address);
         let claimants = self.claims.get(address).into_iter().flat_map(|claim| claim.by.clone());

@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use super::super::{Index, Key, claims::Winner};
+use super::{
+    super::{Index, Key, claims::Winner},
+    Groups,
+};
 use crate::{directory::domain_of, names::SystemName};
 
 /// Who has an address.
@@ -42,13 +45,15 @@ impl Index {
         mailboxes: &[Winner],
     ) -> Vec<(Arc<SystemName>, Key)> {
         let keys = self.claims.get(address).map(|claim| claim.groups.as_slice()).unwrap_or_default();
-        let ranked =
-            keys.iter().filter_map(|key| Some((self.group(key)?.fact.rank(self.group_keeps(key)), key)));
+        let ranked = keys.iter().filter_map(|key| {
+            let rank = self.group(key)?.fact.rank(address, self.group_keeps(key, address));
+            Some((rank, key))
+        });
         let mut ranked: Vec<_> = ranked.collect();
         ranked.sort();
         let mut groups: Vec<(Arc<SystemName>, Key)> = Vec::new();
         for ((wants, created), key) in ranked {
-            let Ok(system) = self.placement(&key.namespace, domain_of(address)) else { continue };
+            let Some(system) = self.group_place(key, address) else { continue };
             let mailbox = mailboxes.iter().find(|winner| winner.system == *system);
             let mailbox = mailbox.and_then(|winner| {
                 let (wants, created, _) = self.mailboxes.get(&winner.key)?.fact.rank(&winner.key, address);
@@ -63,12 +68,30 @@ impl Index {
         groups
     }
 
-    /// Puts the groups that have the address into their directories, after everybody else was taken out.
+    /// The system in which the MailGroup may have this address: an alias is served where its own address is.
+    fn group_place(&self, key: &Key, address: &str) -> Option<&Arc<SystemName>> {
+        let own = self.placement(&key.namespace, domain_of(&self.group(key)?.fact.address)).ok()?;
+        (self.placement(&key.namespace, domain_of(address)) == Ok(own)).then_some(own)
+    }
+
+    /// Puts the groups that have the address into their directories, after everybody else was taken out; an alias only
+    /// while its group has its own address.
     pub(in super::super) fn list_groups(&mut self, address: &Arc<str>) {
-        for (name, _) in self.claims.get(address).into_iter().flat_map(|claim| &claim.group_winners) {
-            if let Some(system) = self.systems.get_mut(name) {
-                system.list(address, false, true);
+        let winners = self.claims.get(address).map(|claim| claim.group_winners.clone()).unwrap_or_default();
+        for (name, key) in winners {
+            let listed = self.group_in(&key).as_ref() == Some(&name);
+            if let Some(system) = self.systems.get_mut(&name) {
+                system.list(address, false, listed);
             }
         }
+    }
+}
+
+impl Groups {
+    /// The aliases of those of the groups whose own address this is.
+    pub(in super::super) fn aliases_of(&self, keys: &[Key], address: &str) -> Vec<Arc<str>> {
+        let groups = keys.iter().filter_map(|key| self.by_key.get(key));
+        let own = groups.filter(|group| *group.fact.address == *address);
+        own.flat_map(|group| group.fact.aliases.iter().cloned()).collect()
     }
 }

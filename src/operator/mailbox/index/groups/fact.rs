@@ -15,6 +15,8 @@ pub struct GroupFact {
     pub meta: Meta,
     /// Its address, folded.
     pub address: Arc<str>,
+    /// The other addresses that reach it, folded, sorted, each once.
+    pub aliases: Box<[Arc<str>]>,
     /// The addresses of its members, folded, sorted, each once.
     pub members: Box<[Arc<str>]>,
     /// Whether members outside the system are reached.
@@ -48,6 +50,7 @@ impl TryFrom<&MailGroup> for GroupFact {
         let senders: BTreeSet<String> = spec.senders.iter().map(|it| it.to_ascii_lowercase()).collect();
         Ok(Self {
             meta: Meta::of(object),
+            aliases: folded("spec.aliases", &spec.aliases)?.into_iter().filter(|it| *it != address).collect(),
             members: folded("spec.members", &spec.members)?,
             external: spec.external_members == ExternalMembers::Allow,
             posting: spec.posting,
@@ -61,19 +64,26 @@ impl TryFrom<&MailGroup> for GroupFact {
 }
 
 impl GroupFact {
-    /// Its own domain and those of its members, each once.
+    /// Every address that reaches it, its own first.
+    pub(in super::super) fn addresses(&self) -> impl Iterator<Item = &Arc<str>> {
+        std::iter::once(&self.address).chain(&self.aliases)
+    }
+
+    /// Its own domains and those of its members, each once.
     pub(super) fn domains(&self) -> BTreeSet<&str> {
-        std::iter::once(&self.address).chain(&self.members).map(|address| domain_of(address)).collect()
+        self.addresses().chain(&self.members).map(|address| domain_of(address)).collect()
     }
 
     /// Whether the other one asks for the same.
     pub(super) fn says(&self, other: &Self) -> bool {
-        (&self.address, &self.members, self.external) == (&other.address, &other.members, other.external)
+        (&self.address, &self.aliases) == (&other.address, &other.aliases)
+            && (&self.members, self.external) == (&other.members, other.external)
             && (self.posting, &self.senders, &self.owners) == (other.posting, &other.senders, &other.owners)
     }
 
-    /// Who comes first to its address, set against a mailbox with the same first two: who has it, then the older one.
-    pub(in super::super) fn rank(&self, unreadable: bool) -> (bool, i64) {
-        (!(self.has_address || unreadable), self.meta.created)
+    /// Who comes first to an address of it, set against a mailbox with the same first two: who has it as its own, or
+    /// `keeps` it, then the older one.
+    pub(in super::super) fn rank(&self, address: &str, keeps: bool) -> (bool, i64) {
+        (!(self.has_address && *self.address == *address || keeps), self.meta.created)
     }
 }

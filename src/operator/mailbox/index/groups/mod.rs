@@ -1,10 +1,12 @@
-//! Groups: addresses that reach the members of a MailGroup. Facts come in; whom each group reaches and who has its address
+//! Groups: addresses that reach the members of a MailGroup. Facts come in; whom each group reaches and who has its addresses
 //! goes out. Pure.
 //!
 //! A group has no mail, so nothing is kept of one that goes; but while mail of a mailbox is kept under its address it is not
 //! served, since what is written to that address may be meant for somebody else. Whom a group reaches is worked out here,
 //! nested groups included, and again whenever something on the way changes.
 
+#[cfg(test)]
+mod alias_tests;
 mod claims;
 mod entry;
 mod fact;
@@ -16,7 +18,7 @@ mod verdict;
 
 pub use claims::Claimant;
 pub use fact::GroupFact;
-pub use reach::{MOST, Reach};
+pub use reach::{EXPANDED, MOST, Reach};
 pub use verdict::{GroupProblem, GroupVerdict};
 
 use std::{
@@ -44,13 +46,13 @@ pub struct Group {
 /// All groups.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    by_key: HashMap<Key, Group>,
+    pub(super) by_key: HashMap<Key, Group>,
     unreadable: HashMap<Key, Meta>,
     /// Groups by the address of a member.
-    naming: HashMap<Arc<str>, HashSet<Key>>,
+    pub(super) naming: HashMap<Arc<str>, HashSet<Key>>,
     /// Groups by a domain of theirs or of a member.
     of_domain: HashMap<Arc<str>, HashSet<Key>>,
-    dirty: HashSet<Key>,
+    pub(super) dirty: HashSet<Key>,
 }
 
 impl Index {
@@ -86,11 +88,11 @@ impl Index {
         for domain in fact.domains() {
             self.groups.of_domain.entry(domain.into()).or_default().insert(key.clone());
         }
-        let address = fact.address.clone();
-        let claim = self.claims.entry(address.clone()).or_default();
-        claim.groups.push(key.clone());
+        for address in fact.addresses() {
+            self.claims.entry(address.clone()).or_default().groups.push(key.clone());
+            self.dirty_addresses.insert(address.clone());
+        }
         self.groups.by_key.insert(key.clone(), Group { fact, reach: Reach::default(), held });
-        self.dirty_addresses.insert(address);
         self.changes.groups.insert(key.clone());
         self.groups.dirty.insert(key.clone());
     }
@@ -103,10 +105,12 @@ impl Index {
         for domain in fact.domains() {
             forget(&mut self.groups.of_domain, domain, key);
         }
-        if let Some(claim) = self.claims.get_mut(&fact.address) {
-            claim.groups.retain(|other| other != key);
+        for address in fact.addresses() {
+            if let Some(claim) = self.claims.get_mut(address) {
+                claim.groups.retain(|other| other != key);
+            }
+            self.dirty_addresses.insert(address.clone());
         }
-        self.dirty_addresses.insert(fact.address);
     }
 
     /// A MailGroup of the index.
@@ -137,10 +141,19 @@ impl Index {
         winners.iter().find(|(_, winner)| winner == key).map(|(system, _)| system.clone())
     }
 
-    /// The MailGroup that has an address in a system.
+    /// The MailGroup that has an address in a system, be it served there or not.
     pub(super) fn group_at(&self, address: &str, name: &SystemName) -> Option<&Key> {
         let winners = &self.claims.get(address)?.group_winners;
         winners.iter().find(|(system, _)| **system == *name).map(|(_, key)| key)
+    }
+
+    /// The MailGroup that is served at an address.
+    pub(super) fn serving_group(&self, address: &str, name: &SystemName) -> Option<&Key> {
+        let key = self.group_at(address, name)?;
+        let group = self.groups.by_key.get(key)?;
+        let here = self.group_in(key).as_deref() == Some(name) && self.blocked(address, name).is_empty();
+        let served = group.held.is_some() || self.blocked(&group.fact.address, name).is_empty();
+        (here && served).then_some(key)
     }
 
     /// Mail of these RetiredMailboxes is kept under the address of the group.
@@ -169,10 +182,11 @@ impl Index {
         for key in self.groups.of_domain.get(domain).into_iter().flatten() {
             self.groups.dirty.insert(key.clone());
             self.changes.groups.insert(key.clone());
-            if let Some(group) =
-                self.groups.by_key.get(key).filter(|it| domain_of(&it.fact.address) == domain)
-            {
-                self.dirty_addresses.insert(group.fact.address.clone());
+            // An alias is served where the group's own address is.
+            let group = self.groups.by_key.get(key);
+            let claims = |it: &&Group| it.fact.addresses().any(|address| domain_of(address) == domain);
+            if let Some(group) = group.filter(claims) {
+                self.dirty_addresses.extend(group.fact.addresses().cloned());
             }
         }
     }
@@ -182,28 +196,30 @@ impl Index {
         self.changes.groups.extend(self.groups.by_key.keys().cloned());
     }
 
-    /// Works out whom each group reaches on whose way something changed.
-    pub(super) fn settle_groups(&mut self) {
-        if !self.groups.naming.is_empty() {
-            let changed = self.changes.mailboxes.iter().filter_map(|key| self.mailboxes.get(key));
-            let named = changed.flat_map(|mailbox| mailbox.fact.addresses());
-            let naming: Vec<Key> =
-                named.filter_map(|address| self.groups.naming.get(address)).flatten().cloned().collect();
-            self.groups.dirty.extend(naming);
-        }
-        let mut keys = std::mem::take(&mut self.groups.dirty);
-        let mut ahead: Vec<Key> = keys.iter().cloned().collect();
-        while let Some(key) = ahead.pop() {
-            let Some(group) = self.groups.by_key.get(&key) else { continue };
-            let outer = self.groups.naming.get(&group.fact.address).into_iter().flatten();
-            ahead.extend(outer.filter(|outer| keys.insert((*outer).clone())).cloned());
-        }
+    /// Works out whom these groups reach. Gives what was known of each before.
+    pub(super) fn settle_reach(&mut self, keys: &HashSet<Key>) -> Vec<(Key, Reach)> {
+        let mut before = Vec::new();
         for key in keys {
+            let home = self.group_in(key);
+            let reach = home.as_ref().map(|name| self.reach(key, name)).unwrap_or_default();
+            if let Some(group) = self.groups.by_key.get_mut(key) {
+                before.push((key.clone(), std::mem::replace(&mut group.reach, reach)));
+            }
+        }
+        before
+    }
+
+    /// Works out how many addresses a message to each of these groups becomes on its way. What is not as `before` is written.
+    pub(super) fn settle_expansion(&mut self, before: Vec<(Key, Reach)>) {
+        for (key, before) in before {
             let home = self.group_in(&key);
-            let reach = home.as_ref().map(|name| self.reach(&key, name)).unwrap_or_default();
-            let changed = self.groups.by_key.get_mut(&key).filter(|group| group.reach != reach);
-            let Some(group) = changed else { continue };
-            group.reach = reach;
+            let reached = self.group(&key).zip(home.as_ref());
+            let expands = reached.map(|(group, name)| self.expansion(&group.reach.recipients, name));
+            let Some(group) = self.groups.by_key.get_mut(&key) else { continue };
+            group.reach.expands = expands.unwrap_or_default();
+            if group.reach == before {
+                continue;
+            }
             self.changes.groups.insert(key.clone());
             if let Some(system) = home.and_then(|name| self.systems.get_mut(&name)) {
                 system.dirty(&group.fact.address);

@@ -11,8 +11,12 @@ use std::{
 use super::super::{Index, Key};
 use crate::{directory::domain_of, names::SystemName};
 
-/// Most recipients of a message to a group. Postfix is configured for twice as many, since each may forward with a copy.
+/// Most recipients of a message to a group. Postfix is configured for twice as many and some more, since each may forward with
+/// a copy.
 pub const MOST: usize = 5000;
+/// Most addresses that a message to a group becomes, with those to which its recipients forward: below Postfix'
+/// `virtual_alias_expansion_limit`, beyond which it would take the message for nobody.
+pub const EXPANDED: usize = 10_000;
 
 /// Whom a group reaches, and whom not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +31,18 @@ pub struct Reach {
     pub outside: Vec<Arc<str>>,
     /// The groups by way of which it is a member of itself, if it is; itself the first.
     pub ring: Vec<Key>,
+    /// Whether some of the recipients are outside the system.
+    pub leaves: bool,
+    /// How many addresses a message to it becomes, with those to which its recipients forward.
+    pub expands: usize,
+}
+
+impl Reach {
+    /// Whether a message to it would become too many.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        self.recipients.len() > MOST || self.expands > EXPANDED
+    }
 }
 
 /// What an address is to a group.
@@ -52,7 +68,10 @@ impl Index {
                 let own = at == *key;
                 match self.member_of_group(address, name) {
                     Member::Recipient(recipient) => drop(recipients.insert(recipient)),
-                    Member::Outside if group.fact.external => drop(recipients.insert(address.clone())),
+                    Member::Outside if group.fact.external => {
+                        reach.leaves = true;
+                        recipients.insert(address.clone());
+                    }
                     Member::Group(inner) if inner == key => {
                         if reach.ring.is_empty() {
                             reach.ring = way(&by, &at);
@@ -88,12 +107,12 @@ impl Index {
         if system.records.in_place(address).is_some() {
             return Member::Recipient(address.clone());
         }
-        match self.group_at(address, name) {
-            Some(group) if self.blocked(address, name).is_empty() => Member::Group(group),
-            Some(_) => Member::Unknown,
-            None if system.domains.contains(domain_of(address)) => Member::Unknown,
-            None if system.records.domains().any(|domain| domain == domain_of(address)) => Member::Unknown,
-            None => Member::Outside,
+        match (self.serving_group(address, name), self.group_at(address, name)) {
+            (Some(group), _) => Member::Group(group),
+            (None, Some(_)) => Member::Unknown,
+            _ if system.domains.contains(domain_of(address)) => Member::Unknown,
+            _ if system.records.domains().any(|domain| domain == domain_of(address)) => Member::Unknown,
+            _ => Member::Outside,
         }
     }
 }

@@ -20,6 +20,7 @@ pub(in super::super) fn group(created: i64, uid: u8, address: &str, members: &[&
     GroupFact {
         meta: meta(created, uid),
         address: address.into(),
+        aliases: Box::default(),
         members: members.into(),
         external: false,
         posting: Posting::System,
@@ -30,12 +31,12 @@ pub(in super::super) fn group(created: i64, uid: u8, address: &str, members: &[&
     }
 }
 
-fn person(uid: u8, address: &str) -> MailboxFact {
+pub(super) fn person(uid: u8, address: &str) -> MailboxFact {
     MailboxFact { meta: meta(i64::from(uid), uid), ..mailbox(1, address, &[]) }
 }
 
 /// Whom each group of the directory reaches.
-fn reached(index: &mut Index, name: &SystemName) -> BTreeMap<String, Vec<String>> {
+pub(super) fn reached(index: &mut Index, name: &SystemName) -> BTreeMap<String, Vec<String>> {
     index.settle();
     index.rewrite(name);
     let shards = index.compile(name).unwrap().shards;
@@ -43,7 +44,7 @@ fn reached(index: &mut Index, name: &SystemName) -> BTreeMap<String, Vec<String>
     all.map(|(address, group)| (address, group.recipients)).collect()
 }
 
-fn problems(index: &Index, n: usize) -> Vec<GroupProblem> {
+pub(super) fn problems(index: &Index, n: usize) -> Vec<GroupProblem> {
     index.group_verdict(&key(n)).unwrap().problems
 }
 

@@ -1,11 +1,16 @@
 //! MailGroups that are there and cannot be read. As with Mailboxes, what the directory last held of them is served on, and
 //! nobody else gets their addresses. Pure.
 
+use std::sync::Arc;
+
 use super::{
     super::{Existing, Index, Key, Meta},
     GroupFact,
 };
-use crate::{api::MailGroupStatus, directory};
+use crate::{
+    api::MailGroupStatus,
+    directory::{self, Entry},
+};
 
 impl Index {
     /// A MailGroup is there that cannot be read.
@@ -20,10 +25,13 @@ impl Index {
         }
     }
 
-    /// Whether this MailGroup cannot be read, and had its address when it could be: then it keeps that.
-    pub(in super::super) fn group_keeps(&self, key: &Key) -> bool {
+    /// Whether this MailGroup cannot be read, and had this address when it could be: then it keeps that.
+    pub(in super::super) fn group_keeps(&self, key: &Key, address: &str) -> bool {
+        let winners =
+            self.claims.get(address).map(|claim| claim.group_winners.as_slice()).unwrap_or_default();
+        let has = || winners.iter().any(|(_, winner)| winner == key);
         self.groups.unreadable.contains_key(key)
-            && self.group(key).is_some_and(|group| group.held.is_some() || self.group_in(key).is_some())
+            && self.group(key).is_some_and(|group| group.held.is_some() || has())
     }
 
     /// Takes up what a directory that was there holds of groups that cannot be read.
@@ -38,7 +46,12 @@ impl Index {
         for (key, meta) in unknown {
             let held = existing.groups.iter().find(|(_, group)| *group.uid == *meta.uid);
             if let Some((address, group)) = held {
-                self.insert_group(&key, fact(meta, address, group), Some(Box::new(group.clone())));
+                let aliases = existing.entries.iter().filter_map(|(alias, entry)| match entry {
+                    Entry::Alias(own) if own == address => Some(Arc::from(alias.as_str())),
+                    Entry::Alias(_) | Entry::Mailbox(_) => None,
+                });
+                let fact = fact(meta, address, aliases.collect(), group);
+                self.insert_group(&key, fact, Some(Box::new(group.clone())));
             }
         }
         self.changes.groups.extend(self.groups.unreadable.keys().cloned());
@@ -46,10 +59,12 @@ impl Index {
 }
 
 /// A MailGroup of which nothing is known but its entry: whom it reached is whom it reaches.
-fn fact(meta: Meta, address: &str, group: &directory::Group) -> GroupFact {
+fn fact(meta: Meta, address: &str, mut aliases: Vec<Arc<str>>, group: &directory::Group) -> GroupFact {
+    aliases.sort();
     GroupFact {
         meta,
         address: address.into(),
+        aliases: aliases.into(),
         members: group.recipients.iter().map(|it| it.as_str().into()).collect(),
         external: true,
         posting: group.posting,

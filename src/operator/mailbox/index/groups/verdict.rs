@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     super::{Claimant, Index, Key, ObjectName, Obstacle},
-    MOST,
+    EXPANDED, MOST,
 };
 use crate::{directory::domain_of, names::SystemName};
 
@@ -19,6 +19,14 @@ pub enum GroupProblem {
     AddressRetired(Vec<ObjectName>),
     /// It reaches so many.
     TooMany(usize),
+    /// With those to which its members forward it reaches so many.
+    Expands(usize),
+    /// Another one has this alias.
+    AliasConflict(Arc<str>, Claimant),
+    /// The domain of this alias is not served by the same system for this namespace.
+    AliasDomain(Arc<str>),
+    /// Mail of these RetiredMailboxes is kept under this alias.
+    AliasRetired(Arc<str>, Vec<ObjectName>),
     /// It reaches nobody.
     NoMembers,
     /// By way of these groups it is a member of itself.
@@ -64,8 +72,10 @@ impl Index {
         match reach.recipients.len() {
             0 => problems.push(GroupProblem::NoMembers),
             many if many > MOST => problems.push(GroupProblem::TooMany(many)),
+            _ if reach.expands > EXPANDED => problems.push(GroupProblem::Expands(reach.expands)),
             _ => {}
         }
+        problems.extend(group.fact.aliases.iter().filter_map(|alias| self.alias_problem(key, alias, name)));
         if !reach.ring.is_empty() {
             problems.push(GroupProblem::Loop(reach.ring.clone()));
         }
@@ -79,5 +89,20 @@ impl Index {
             }
         }
         Some(GroupVerdict { system: Some(name.clone()), problems })
+    }
+
+    fn alias_problem(&self, key: &Key, alias: &Arc<str>, name: &Arc<SystemName>) -> Option<GroupProblem> {
+        if self.placement(&key.namespace, domain_of(alias)) != Ok(name) {
+            return Some(GroupProblem::AliasDomain(alias.clone()));
+        }
+        match self.claimant(alias, name) {
+            Some(rival) if rival != Claimant::Group(key.clone()) => {
+                Some(GroupProblem::AliasConflict(alias.clone(), rival))
+            }
+            _ => {
+                let retired = self.blocked(alias, name);
+                (!retired.is_empty()).then(|| GroupProblem::AliasRetired(alias.clone(), retired))
+            }
+        }
     }
 }

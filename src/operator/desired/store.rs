@@ -12,10 +12,7 @@ use k8s_openapi::{
 use super::{configuration::Hashes, pod, volumes, workload};
 use crate::{
     names::{Component, SHARD_LABEL, ports},
-    operator::system::{
-        validated::{Validated, Volume},
-        workloads::STORE_REPLICAS,
-    },
+    operator::system::validated::{Validated, Volume},
 };
 
 /// Group of the mail, in the volumes too.
@@ -45,11 +42,10 @@ pub fn stateful_set(v: &Validated, shard: u32, volume: &Volume, hashes: &Hashes)
     }
     let mut labels = pod::labels(v, component);
     labels.extend([own(shard)]);
-    let pods = v.store.pods.get(shard as usize).copied();
     workload::stateful_set(
         meta(v, shard),
         selector(v, shard),
-        (v.name.store(shard), pods.unwrap_or(v.store.replicas)),
+        (v.name.store(shard), v.store.replicas),
         workload::claim("data", volume),
         pod::template(labels, hashes.store.clone(), spec),
     )
@@ -84,7 +80,7 @@ fn environment(v: &Validated, shard: u32) -> Vec<EnvVar> {
     let mut own =
         vec![pod::env("SHARD", shard.to_string()), pod::env("GATEWAY_HOST", v.name.gateway_pods_host())];
     if v.store.replicas > 1 {
-        own.push(pod::env(STORE_REPLICAS, v.store.replicas.to_string()));
+        own.push(pod::env("STORE_REPLICAS", v.store.replicas.to_string()));
         own.push(pod::env("STORE_PEER_PATTERN", v.name.store_peer_pattern(shard)));
         own.extend(v.store.stale_after.map(|after| pod::env("STALE_AFTER_SECONDS", after.to_string())));
         let retention = v.journal.as_ref().and_then(|journal| journal.retention);

@@ -291,24 +291,3 @@ fn a_stale_takeover_stands_until_somebody_says_that_it_is_over() {
     system.system.status = Some(silent);
     assert!(get(&paired(&system, &[], &alone()).conditions, "StaleTakeover").is_none());
 }
-
-#[test]
-fn a_second_store_comes_when_the_only_one_has_started_anew_as_one_of_two() {
-    let mut system = fetched("{hostname: mail.x.vn, store: {replicas: 1}}");
-    let wanted = |system: &Fetched| desired(&validate(system).unwrap().validated);
-    let pods = |system: &Fetched| {
-        wanted(system).stores[0].as_ref().unwrap().spec.as_ref().unwrap().replicas.unwrap()
-    };
-    system.workloads = running(wanted(&system), &BTreeMap::new());
-    system.system.spec.store.replicas = 2;
-    assert_eq!(pods(&system), 1, "the store that runs knows of no other");
-    system.workloads = running(wanted(&system), &BTreeMap::new());
-    system.workloads.stores[0].as_mut().unwrap().status.as_mut().unwrap().updated_replicas = Some(0);
-    assert_eq!(pods(&system), 1, "it is told, and was not started anew yet");
-    system.workloads.stores[0].as_mut().unwrap().status.as_mut().unwrap().updated_replicas = Some(1);
-    assert_eq!(pods(&system), 2);
-    system.workloads = running(wanted(&system), &BTreeMap::new());
-    assert_eq!(pods(&system), 2);
-    system.workloads = Workloads { stores: vec![None], ..Workloads::default() };
-    assert_eq!(pods(&system), 2, "a new shard begins with both");
-}

@@ -190,9 +190,12 @@ fn store(fetched: &Fetched, wrong: &mut Vec<String>) -> Option<Store> {
     if spec.replicas > 2 {
         wrong.push(format!("spec.store.replicas: a shard has 1 or 2 stores, not {}", spec.replicas));
     }
-    let replicas = replicas("spec.store.replicas", spec.replicas, wrong)?;
-    let pods = fetched.workloads.stores.iter().map(|set| workloads::pods(set.as_ref(), replicas)).collect();
-    Some(Store { shards, replicas, pods, stale_after: stale_after?, resources: spec.resources.clone() })
+    Some(Store {
+        shards,
+        replicas: replicas("spec.store.replicas", spec.replicas, wrong)?,
+        stale_after: stale_after?,
+        resources: spec.resources.clone(),
+    })
 }
 
 fn antispam(fetched: &Fetched, wrong: &mut Vec<String>) -> Antispam {

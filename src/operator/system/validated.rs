@@ -78,8 +78,6 @@ pub struct Store {
     pub shards: Vec<Option<Volume>>,
     /// Number of pods of each shard: 1 or 2.
     pub replicas: i32,
-    /// How many of them each shard is to have now: one, until the only store that it had knows that it will be one of two.
-    pub pods: Vec<i32>,
     /// After how many seconds a store that may lack changes takes over; `None`: never by itself.
     pub stale_after: Option<u64>,
     /// Resources of Cyrus.

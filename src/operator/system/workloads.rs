@@ -8,9 +8,6 @@ use k8s_openapi::api::{
 
 use super::validated::Volume;
 
-/// By this variable a store's agent is told that there are two of a shard.
-pub const STORE_REPLICAS: &str = "STORE_REPLICAS";
-
 /// The workload objects of a system; `None` is not there.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Workloads {
@@ -95,20 +92,6 @@ fn image(pod: Option<&PodSpec>) -> String {
 
 fn count(number: Option<i32>) -> u32 {
     number.and_then(|number| u32::try_from(number).ok()).unwrap_or_default()
-}
-
-/// How many of the `wanted` pods a shard with this StatefulSet is to have now.
-///
-/// The controller of StatefulSets replaces the last pod first and waits until it is ready. A second store is ready when the
-/// first fills it, which it does only once it was replaced itself: so the first starts anew alone, and then the second comes.
-#[must_use]
-pub fn pods(set: Option<&StatefulSet>, wanted: i32) -> i32 {
-    let Some(spec) = set.and_then(|set| set.spec.as_ref()) else { return wanted };
-    let has = spec.replicas.unwrap_or(1);
-    let pod = spec.template.spec.as_ref().and_then(|pod| pod.containers.first());
-    let told = pod.is_some_and(|it| it.env.iter().flatten().any(|variable| variable.name == STORE_REPLICAS));
-    let anew = set.map(Workload::from).is_some_and(|workload| workload.settled);
-    if has >= wanted || (told && anew) { wanted } else { has }
 }
 
 /// The volume that a StatefulSet gives its pods. It was settled when the set was made: Kubernetes lets nobody change it.

@@ -17,7 +17,7 @@
 
 mod dialect;
 mod head;
-mod holds;
+pub(super) mod holds;
 mod locks;
 mod periods;
 mod relay;

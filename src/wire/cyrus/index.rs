@@ -95,7 +95,9 @@ pub struct Record {
     pub seen: bool,
     /// Bytes of its file.
     pub size: u32,
-    /// When the record was changed last: Unix time in seconds.
+    /// When it came into this folder, in whatever way: Unix time in seconds. Replication keeps it.
+    pub saved: u32,
+    /// When the record was changed last: Unix time in seconds. Replication keeps it.
     pub updated: u32,
     /// The number of its last change.
     pub modseq: u64,
@@ -122,6 +124,7 @@ impl Record {
             expunged: flags & (EXPUNGED | UNLINKED) != 0,
             seen: flags & SEEN != 0,
             size: number(record, 12)?,
+            saved: number(record, 52)?,
             updated: number(record, 28)?,
             modseq: long(record, 80)?,
             guid: record.get(60..60 + GUID).and_then(|guid| guid.try_into().ok()).ok_or(Error::Torn)?,

@@ -78,6 +78,7 @@ pub(crate) fn header(name: &str) -> Vec<u8> {
 pub(crate) struct Listed<'a> {
     pub uid: u32,
     pub date: u32,
+    pub saved: u32,
     pub updated: u32,
     pub modseq: u64,
     pub size: u32,
@@ -101,6 +102,7 @@ pub(crate) fn listed(messages: &[Listed]) -> (Vec<u8>, Vec<u8>) {
         for (at, number) in told.keywords.iter().enumerate() {
             put(36 + 4 * at, &number.to_be_bytes());
         }
+        put(52, &told.saved.to_be_bytes());
         put(60, &told.guid);
         put(80, &told.modseq.to_be_bytes());
         let sum = crc32fast::hash(&record[..108]);

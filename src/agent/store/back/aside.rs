@@ -85,6 +85,7 @@ mod tests {
             guid: String::new(),
             id: None,
             date: 0,
+            saved: 0,
             updated: 0,
             modseq: 0,
             size: 0,

@@ -128,9 +128,9 @@ impl Carrier {
         for action in settled.actions {
             match action {
                 Action::Create { path } => self.change(present, What::Folder(path)).await?,
-                Action::Append { from: (id, uid), path, message, new } => {
+                Action::Append { from: (id, uid), path, message, besides, new } => {
                     let folder = former.folders.iter().find(|folder| folder.id == id);
-                    self.append(present, folder, (uid, &message), (path, new)).await?;
+                    self.append(present, folder, (uid, &message), (path, besides, new)).await?;
                 }
                 Action::Flag { folder, message, add, remove } => {
                     self.change(present, What::Flags(folder, message, add, remove)).await?;
@@ -154,7 +154,7 @@ impl Carrier {
         present: &Mailbox,
         folder: Option<&Folder>,
         (uid, message): (u32, &Message),
-        (path, new): (String, bool),
+        (path, besides, new): (String, Vec<u32>, bool),
     ) -> io::Result<()> {
         let Some(folder) = folder else { return Ok(()) };
         let ask = Append {
@@ -163,6 +163,7 @@ impl Carrier {
             path,
             guid: message.guid.clone(),
             id: message.id.clone(),
+            besides,
             new,
             date: message.date,
             flags: message.flags.clone(),

@@ -140,7 +140,8 @@ impl Desk {
             return Ok(());
         }
         let folders = self.folders(&ask.address).await?;
-        if self.has(&folders, &ask.path, &ask.guid).await? {
+        let same = self.with_content(&folders, &ask.path, &ask.guid).await?;
+        if same.iter().any(|(uid, _)| !ask.besides.contains(uid)) {
             return Ok(());
         }
         let mut session = Session::open(self.provisioner.access(), &ask.address).await?;
@@ -151,7 +152,8 @@ impl Desk {
         };
         let Some(refusal) = refusal else { return Ok(()) };
         tracing::warn!(address = ask.address, path = ask.path, refusal, "it goes to the inbox");
-        if self.has(&folders, "INBOX", &ask.guid).await? {
+        let same = self.with_content(&folders, "INBOX", &ask.guid).await?;
+        if same.iter().any(|(_, lives)| *lives) {
             return Ok(());
         }
         session
@@ -160,11 +162,16 @@ impl Desk {
             .map_or(Ok(()), |refusal| Err(io::Error::other(refusal)))
     }
 
-    async fn has(&self, folders: &[(Owned, String)], path: &str, guid: &str) -> io::Result<bool> {
+    async fn with_content(
+        &self,
+        folders: &[(Owned, String)],
+        path: &str,
+        guid: &str,
+    ) -> io::Result<Vec<(u32, bool)>> {
         let there = folders.iter().find(|(folder, _)| !folder.deleted && folder.path == path);
-        let Some((_, id)) = there else { return Ok(false) };
+        let Some((_, id)) = there else { return Ok(Vec::new()) };
         let (spool, id, guid) = (self.spool.clone(), id.clone(), guid.to_owned());
-        blocking(move || listing::has(&spool, &id, &guid)).await
+        blocking(move || listing::with_content(&spool, &id, &guid)).await
     }
 
     async fn change(&self, address: &str, what: What) -> io::Result<()> {

@@ -146,6 +146,7 @@ fn ask(path: &str) -> Append {
         path: path.into(),
         guid: GUID.into(),
         id: None,
+        besides: Vec::new(),
         new: true,
         date: 0,
         flags: listing::Flags(["\\Seen".to_owned()].into()),
@@ -165,6 +166,14 @@ async fn a_message_is_appended_once_with_its_date_and_flags() {
     assert_eq!(world.append(&ask("Work")).await, DONE);
     let expected = "APPEND \"Work\" (\\Seen) \"01-Jan-1970 00:00:00 +0000\" abc";
     assert_eq!(world.heard(), [expected]);
+    let besides = vec![1];
+    world.put(
+        "w1",
+        "x.vn!user.an.Work",
+        &[Listed { uid: 1, guid: guid(), expunged: true, ..Listed::default() }],
+    );
+    assert_eq!(world.append(&Append { besides, ..ask("Work") }).await, DONE);
+    assert_eq!(world.heard().len(), 1, "a former copy that is gone is not it");
     // It is there, or was and somebody deleted it.
     for expunged in [false, true] {
         let message = Listed { uid: 1, guid: guid(), expunged, ..Listed::default() };

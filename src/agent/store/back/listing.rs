@@ -68,6 +68,8 @@ pub struct Message {
     pub id: Option<String>,
     /// When it was delivered, Unix seconds.
     pub date: u32,
+    /// When it came into the folder, Unix seconds.
+    pub saved: u32,
     /// When its record was changed last, Unix seconds.
     pub updated: u32,
     /// The number of its last change.
@@ -191,6 +193,7 @@ fn message(record: &Record, cache: Option<&File>, label: &Label) -> Message {
         guid: hex(&record.guid),
         id: journal_id(&headers).map(|id| String::from_utf8_lossy(id).into_owned()),
         date: record.internal_date,
+        saved: record.saved,
         updated: record.updated,
         modseq: record.modseq,
         size: record.size,
@@ -199,20 +202,22 @@ fn message(record: &Record, cache: Option<&File>, label: &Label) -> Message {
     }
 }
 
-/// Whether the folder `id` has, live or expunged, a message with this content. It blocks.
+/// The messages of the folder `id` with this content: their UIDs, and whether they live. It blocks.
 ///
 /// # Errors
 /// As for [`folder`].
-pub fn has(spool: &Path, id: &str, guid: &str) -> io::Result<bool> {
-    let Some(files) = path_of(spool, id) else { return Ok(false) };
+pub fn with_content(spool: &Path, id: &str, guid: &str) -> io::Result<Vec<(u32, bool)>> {
+    let Some(files) = path_of(spool, id) else { return Ok(Vec::new()) };
     let found = patiently(id, || {
         let index = fs::read(files.join("cyrus.index"))?;
+        let mut same = Vec::new();
         for record in Index::parse(&index)?.records() {
-            if hex(&record?.guid) == guid {
-                return Ok(true);
+            let record = record?;
+            if hex(&record.guid) == guid {
+                same.push((record.uid, !record.expunged));
             }
         }
-        Ok(false)
+        Ok(same)
     })?;
     Ok(found.unwrap_or_default())
 }
@@ -239,6 +244,7 @@ mod tests {
         let message = |uid, headers| Listed {
             uid,
             date: 100 + uid,
+            saved: 150 + uid,
             updated: 200 + uid,
             modseq: (1 << 33) + u64::from(uid),
             guid: [u8::try_from(uid).unwrap(); 20],
@@ -259,11 +265,16 @@ mod tests {
             ("Work", true, 4, (1 << 33) + 4)
         );
         let [one, two] = &read.messages[..] else { panic!("{read:?}") };
-        assert_eq!((one.uid, one.date, one.updated, one.modseq), (3, 103, 203, (1 << 33) + 3));
+        assert_eq!(
+            (one.uid, one.date, one.saved, one.updated, one.modseq),
+            (3, 103, 153, 203, (1 << 33) + 3)
+        );
         assert_eq!((one.guid.as_str(), &one.id), ("0303030303030303030303030303030303030303", &None));
         assert_eq!(one.flags.0, ["$Forwarded", "\\Flagged", "\\Seen"].map(str::to_owned).into());
         assert_eq!((two.expunged, two.id.as_deref(), two.flags.0.len()), (true, Some("J4"), 0));
-        assert!(has(spool.path(), "ab1", &two.guid).unwrap() && !has(spool.path(), "ab1", "00").unwrap());
+        assert_eq!(with_content(spool.path(), "ab1", &one.guid).unwrap(), [(3, true)]);
+        assert_eq!(with_content(spool.path(), "ab1", &two.guid).unwrap(), [(4, false)]);
+        assert_eq!(with_content(spool.path(), "ab1", "00").unwrap(), []);
         assert_eq!(folder(spool.path(), "ab2").unwrap(), None);
         fs::write(files.join("cyrus.header"), header_with("x.vn!user.an.#sieve", "()")).unwrap();
         let ids = ["ab1".to_owned(), "ab2".to_owned()];

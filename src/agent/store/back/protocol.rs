@@ -60,6 +60,8 @@ pub struct Append {
     pub guid: String,
     /// Its journal id.
     pub id: Option<String>,
+    /// UIDs of records with this content in the folder that are not it.
+    pub besides: Vec<u32>,
     /// Not if the mailbox holds the journal id by now, wherever.
     pub new: bool,
     /// When it was delivered, Unix seconds.

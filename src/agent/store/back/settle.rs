@@ -2,7 +2,7 @@
 //! serving one goes out. Pure.
 //!
 //! A message is known by its journal id, else by its content (GUID): redelivered it has another GUID, copied or moved the
-//! same. A record that both have (folder, UID, GUID) is a *twin*. In order of importance:
+//! same. A record that both have (folder, UID, GUID, and when it was saved) is a *twin*. In order of importance:
 //!
 //! 1. A message is not lost: one that lives in the former primary's list, and that the present one does not know, is
 //!    appended. When in doubt it is kept.
@@ -35,6 +35,8 @@ pub enum Action {
         path: String,
         /// The message.
         message: Message,
+        /// UIDs of records with its content in that folder, beside which it is wanted.
+        besides: Vec<u32>,
         /// No record of it is known: then one that came meanwhile is it.
         new: bool,
     },
@@ -112,10 +114,11 @@ impl<'a> Side<'a> {
         }
     }
 
-    /// The record that is the same message at the same place.
+    /// The record that is the same message at the same place. What is appended may get the very UID that it had on the
+    /// other store, but not at the same time.
     fn twin(&self, (folder, message): &Entry<'a>) -> Option<Entry<'a>> {
         let found = self.records.get(&(folder.id.as_str(), message.uid)).copied();
-        found.filter(|(_, twin)| twin.guid == message.guid)
+        found.filter(|(_, twin)| (&twin.guid, twin.saved) == (&message.guid, message.saved))
     }
 }
 
@@ -230,8 +233,14 @@ impl<'a> Group<'a> {
     }
 
     fn append(&self, entries: Vec<Entry<'a>>, sides: &Sides<'a>, work: &mut Work) {
-        for (folder, message) in entries {
-            work.append((folder, message), sides, self.present.is_empty());
+        for entry in entries {
+            let path = sides.path_for(entry.0);
+            let besides = self
+                .present
+                .iter()
+                .filter(|(folder, it)| !folder.deleted && folder.path == path && it.guid == entry.1.guid);
+            let besides = besides.map(|(_, it)| it.uid).collect();
+            work.append(entry, sides, (besides, self.present.is_empty()));
         }
     }
 
@@ -248,30 +257,42 @@ impl<'a> Group<'a> {
 
     /// The former primary has it at places of which the present one does not know.
     fn move_along(&self, sides: &Sides<'a>, work: &mut Work) {
-        let anchors: Vec<_> = self.present.iter().filter(|entry| is_live(entry)).collect();
-        let twins: Vec<_> = anchors.iter().filter_map(|it| Some((**it, sides.former.twin(it)?))).collect();
-        // Without one it was delivered anew, or moved on both sides: what is there stays.
+        let twins: Vec<_> =
+            self.present.iter().filter_map(|it| Some((*it, sides.former.twin(it)?))).collect();
+        let mut missing = self.living();
+        missing.retain(|entry| self.at(entry, sides).next().is_none());
         if twins.is_empty() {
+            // It was delivered anew, and that stays alone; or an earlier try did not come to its end.
+            missing.retain(|entry| self.present.iter().any(|(_, it)| it.guid == entry.1.guid));
+        } else if !twins.iter().any(|(there, _)| is_live(there)) {
+            // Somebody moved it on the present primary.
             return;
         }
-        let missing: Vec<_> =
-            self.living().into_iter().filter(|entry| self.at(entry, sides).next().is_none()).collect();
         let stays = !missing.is_empty()
             || self.living().iter().any(|entry| self.at(entry, sides).any(|there| is_live(&there)));
         self.append(missing, sides, work);
-        for (there, twin) in twins.iter().filter(|(_, twin)| !is_live(twin)) {
-            if stays && !twin.0.deleted && sides.is_news(twin, Some(*there)) {
+        for (there, twin) in twins.iter().filter(|(there, twin)| is_live(there) && !is_live(twin)) {
+            // Within a folder a move changes nothing but the UID.
+            let is_place = self.living().iter().any(|entry| Self::is_at(entry, there, sides));
+            if stays && !is_place && !twin.0.deleted && sides.is_news(twin, Some(*there)) {
                 work.expunge(there);
             }
         }
     }
 
-    /// The records of the same content that the present primary has where this one of the former's belongs.
+    /// The records of the same content that the present primary has where this one of the former's belongs, but those that
+    /// are gone on both sides.
     fn at(&self, entry: &Entry<'a>, sides: &Sides<'a>) -> impl Iterator<Item = Entry<'a>> {
-        let (id, path) = (&entry.0.id, sides.path_for(entry.0));
-        self.present.iter().copied().filter(move |(folder, message)| {
-            message.guid == entry.1.guid && (folder.id == *id || (!folder.deleted && folder.path == path))
+        self.present.iter().copied().filter(|there| {
+            let gone = || !is_live(there) && sides.former.twin(there).is_some_and(|twin| !is_live(&twin));
+            Self::is_at(entry, there, sides) && !gone()
         })
+    }
+
+    fn is_at(entry: &Entry<'a>, there: &Entry<'a>, sides: &Sides<'a>) -> bool {
+        let (folder, message) = there;
+        let path = sides.path_for(entry.0);
+        message.guid == entry.1.guid && (folder.id == entry.0.id || (!folder.deleted && folder.path == path))
     }
 
     fn flag(&self, sides: &Sides<'a>, work: &mut Work) {
@@ -305,12 +326,23 @@ impl Work {
         }
     }
 
-    fn append<'a>(&mut self, (folder, message): Entry<'a>, sides: &Sides<'a>, new: bool) {
+    fn append<'a>(
+        &mut self,
+        (folder, message): Entry<'a>,
+        sides: &Sides<'a>,
+        (besides, new): (Vec<u32>, bool),
+    ) {
         let path = sides.path_for(folder).to_owned();
         self.need(&path, sides);
         let from = (folder.id.clone(), message.uid);
         let at = (path.clone(), message.guid.clone());
-        self.appends.entry(at).or_insert(Action::Append { from, path, message: message.clone(), new });
+        self.appends.entry(at).or_insert(Action::Append {
+            from,
+            path,
+            message: message.clone(),
+            besides,
+            new,
+        });
     }
 
     fn flag(&mut self, (folder, message): &Entry, add: Flags, remove: Flags) {

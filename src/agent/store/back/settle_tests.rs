@@ -44,7 +44,8 @@ impl Store {
         let folder = self.folder(id);
         (folder.last_uid, folder.modseq) = (folder.last_uid + 1, folder.modseq + 1);
         let (uid, modseq) = (folder.last_uid, folder.modseq);
-        folder.messages.push(Message { uid, modseq, updated: time, expunged: false, ..message.clone() });
+        let message = Message { uid, modseq, saved: time, updated: time, expunged: false, ..message.clone() };
+        folder.messages.push(message);
         uid
     }
 
@@ -102,10 +103,14 @@ impl Store {
         for action in actions {
             match action {
                 Action::Create { path } => self.mailbox.folders.push(folder(&format!("new {path}"), path)),
-                Action::Append { path, message, .. } => {
+                Action::Append { path, message, besides, .. } => {
                     let live = |it: &&Folder| !it.deleted && it.path == *path;
-                    let id = self.mailbox.folders.iter().find(live).unwrap().id.clone();
-                    self.put(&id, message);
+                    let folder = self.mailbox.folders.iter().find(live).unwrap().clone();
+                    // One that came since the list was made is it.
+                    let is_it = |it: &Message| it.guid == message.guid && !besides.contains(&it.uid);
+                    if !folder.messages.iter().any(is_it) {
+                        self.put(&folder.id, message);
+                    }
                 }
                 Action::Flag { folder, message: (uid, guid), add, remove } => {
                     assert_eq!(self.message(folder, *uid).guid, *guid);
@@ -130,6 +135,7 @@ fn message(guid: &str, id: Option<&str>) -> Message {
         guid: guid.into(),
         id: id.map(str::to_owned),
         date: 5,
+        saved: 0,
         updated: 0,
         modseq: 0,
         size: 1,

@@ -74,6 +74,12 @@ impl Disk {
         Self { seeded: true, ..self.taken(epoch) }
     }
 
+    /// Before mail is taken away from it that only the other disk has whole: it does not hold the shard's mail any more.
+    #[must_use]
+    pub fn emptied(self) -> Self {
+        Self { seeded: false, ..self }
+    }
+
     /// After everything of the primary of `epoch` has arrived, and everything that only this disk had is there.
     #[must_use]
     pub fn followed(self, epoch: Epoch) -> Self {

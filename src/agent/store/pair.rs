@@ -14,10 +14,11 @@ use super::{
     Error, Parts, SPOOL, Sockets,
     alone::shard_name,
     auth::{self, Replicator},
+    back::Desk,
     door::Door,
     forever, made, named,
     probe::{CYRUS, DIRECTORY},
-    role::{self, DATA, Role, Shared},
+    role::{self, DATA, PeerKey, Role, Shared},
     sessions, syslog,
 };
 use crate::{
@@ -25,6 +26,7 @@ use crate::{
         directory::{Replica, in_cluster},
         settings::StoreSettings,
     },
+    failover::Epoch,
     http::{self, Readiness},
     names::ports,
     role::{Phase, Report},
@@ -45,6 +47,10 @@ pub(super) async fn run(
     let key = read_key(&settings.peer_key_file)
         .map_err(|error| Error::Key(settings.peer_key_file.display().to_string(), error))?;
     let role = open(settings, peers, &key, &all)?;
+    let serving = role.shared().clone();
+    let serves = move || serving.serves().map(Epoch::number);
+    let desk = Desk::new(PeerKey::new(&key), all.provisioner.clone(), Path::new(SPOOL), serves);
+    let role = role.with_routes(desk.routes());
     let address = SocketAddr::from(([0, 0, 0, 0], ports::ROLE));
     let listener = made(address, TcpListener::bind(address).await)?;
     let (shared, service) = (role.shared().clone(), role.service());

@@ -1,6 +1,6 @@
 //! `cyrus.header` of a folder (Cyrus 3.10): a greeting, then one line, a list of keys and values in parentheses. `N` is the
 //! folder's name in Cyrus' own notation, `T` its type. `A`, the access list, and `U`, the names of keywords, hold words of
-//! users, which are skipped.
+//! users, of which only the latter are read.
 
 use super::Error;
 
@@ -25,11 +25,37 @@ impl Place {
     /// # Errors
     /// It is half written, or of a release that is not known.
     pub fn parse(file: &[u8]) -> Result<Option<Self>, Error> {
+        let Label { name, mail, .. } = Label::parse(file)?;
+        Ok(split(&name).map(|(address, top)| Self { address, top, mail }))
+    }
+}
+
+/// What the file says of a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Its name in Cyrus' notation: `DOMAIN!user.LOCAL.FOLDER`.
+    pub name: String,
+    /// Whether it is for mail, and not for scripts or subscriptions of programs.
+    pub mail: bool,
+    /// The keywords that its messages' records have bits for.
+    pub keywords: Vec<String>,
+}
+
+impl Label {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It is half written, or of a release that is not known.
+    pub fn parse(file: &[u8]) -> Result<Self, Error> {
         let list =
             file.strip_prefix(GREETING).and_then(|rest| rest.strip_prefix(b"%(")).ok_or(Error::Torn)?;
         let mut words = Words(list);
-        let (mut name, mut kind) = (None, None);
+        let (mut name, mut kind, mut keywords) = (None, None, Vec::new());
         while let Some(key) = words.next()? {
+            if key == b"U" {
+                keywords = words.list()?;
+                continue;
+            }
             let value = words.next()?.ok_or(Error::Torn)?;
             match (key.as_slice(), value) {
                 (b"N", value) => name = Some(value),
@@ -39,7 +65,7 @@ impl Place {
         }
         let (name, kind) = (name.ok_or(Error::Torn)?, kind.ok_or(Error::Torn)?);
         let name = String::from_utf8(name).map_err(|_| Error::Torn)?;
-        Ok(split(&name).map(|(address, top)| Self { address, top, mail: kind.starts_with(b"e") }))
+        Ok(Self { name, mail: kind.starts_with(b"e"), keywords })
     }
 }
 
@@ -55,6 +81,16 @@ fn split(name: &str) -> Option<(String, Option<String>)> {
 struct Words<'a>(&'a [u8]);
 
 impl Words<'_> {
+    /// The words of a list within it.
+    fn list(&mut self) -> Result<Vec<String>, Error> {
+        self.0 = self.0.trim_ascii_start().strip_prefix(b"(").ok_or(Error::Torn)?;
+        let mut words = Vec::new();
+        while let Some(word) = self.next()? {
+            words.push(String::from_utf8_lossy(&word).into_owned());
+        }
+        Ok(words)
+    }
+
     fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
         self.0 = self.0.trim_ascii_start();
         match self.0 {
@@ -143,6 +179,17 @@ mod tests {
             place("%(T f N \"x.vn!user.an.#sieve\" I 8f)\n"),
             Some(("an@x.vn".into(), Some("#sieve".into()), false))
         );
+    }
+
+    #[test]
+    fn the_keywords_stand_in_the_order_of_their_bits() {
+        let label = Label::parse(&file(
+            "%(T e N x.vn!user.an I 8f A %(an@x.vn lrs) U ($Forwarded NIL \"b c\" Junk))\n",
+        ))
+        .unwrap();
+        assert_eq!(label.keywords, ["$Forwarded", "NIL", "b c", "Junk"]);
+        let none = Label::parse(&file("%(T e N x.vn!DELETED.user.an.Work.6B04D33E I 8f)\n")).unwrap();
+        assert_eq!((none.name.as_str(), none.keywords.len()), ("x.vn!DELETED.user.an.Work.6B04D33E", 0));
     }
 
     #[test]

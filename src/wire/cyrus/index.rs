@@ -15,6 +15,10 @@ const EXPUNGED: u32 = 1 << 31;
 /// Its file is gone, too.
 const UNLINKED: u32 = 1 << 30;
 const SEEN: u32 = 1 << 4;
+/// Flags of the protocol (RFC 9051) as the record's bits have them, lowest first.
+pub const FLAGS: [&str; 5] = ["\\Answered", "\\Flagged", "\\Deleted", "\\Draft", "\\Seen"];
+/// Bytes of the digest that names a message's content.
+pub const GUID: usize = 20;
 
 /// What the header says of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +33,12 @@ pub struct Header {
     pub messages: u32,
     /// Those that its owner has not read.
     pub unseen: u32,
+    /// The highest UID that was given.
+    pub last_uid: u32,
+    /// UIDVALIDITY.
+    pub validity: u32,
+    /// The highest number of a change.
+    pub modseq: u64,
 }
 
 impl Header {
@@ -46,11 +56,18 @@ impl Header {
         Ok(Self {
             generation: number(file, 0)?,
             records: number(file, 20)?,
-            used: u64::from(number(file, 32)?) << 32 | u64::from(number(file, 36)?),
+            used: long(file, 32)?,
             messages: number(file, 60)?,
             unseen: number(file, 124)?,
+            last_uid: number(file, 28)?,
+            validity: number(file, 44)?,
+            modseq: long(file, 72)?,
         })
     }
+}
+
+fn long(bytes: &[u8], at: usize) -> Result<u64, Error> {
+    Ok(u64::from(number(bytes, at)?) << 32 | u64::from(number(bytes, at + 4)?))
 }
 
 /// A folder's index.
@@ -58,6 +75,8 @@ impl Header {
 pub struct Index<'a> {
     /// The generation, which the cache file shares.
     pub generation: u32,
+    /// What its header says.
+    pub header: Header,
     records: &'a [u8],
 }
 
@@ -74,6 +93,20 @@ pub struct Record {
     pub expunged: bool,
     /// Whether its owner has read it.
     pub seen: bool,
+    /// Bytes of its file.
+    pub size: u32,
+    /// When it came into this folder, in whatever way: Unix time in seconds. Replication keeps it.
+    pub saved: u32,
+    /// When the record was changed last: Unix time in seconds. Replication keeps it.
+    pub updated: u32,
+    /// The number of its last change.
+    pub modseq: u64,
+    /// SHA-1 of its file.
+    pub guid: [u8; GUID],
+    /// Its [`FLAGS`], a bit for each.
+    pub flags: u32,
+    /// Its keywords, a bit for each of those that the folder's header names: the lowest of the first number is the first.
+    pub keywords: [u32; 4],
 }
 
 impl Record {
@@ -90,6 +123,13 @@ impl Record {
             cache: (number(record, 24)?, number(record, 104)?),
             expunged: flags & (EXPUNGED | UNLINKED) != 0,
             seen: flags & SEEN != 0,
+            size: number(record, 12)?,
+            saved: number(record, 52)?,
+            updated: number(record, 28)?,
+            modseq: long(record, 80)?,
+            guid: record.get(60..60 + GUID).and_then(|guid| guid.try_into().ok()).ok_or(Error::Torn)?,
+            flags: flags & ((1 << FLAGS.len()) - 1),
+            keywords: [number(record, 36)?, number(record, 40)?, number(record, 44)?, number(record, 48)?],
         })
     }
 }
@@ -103,7 +143,7 @@ impl<'a> Index<'a> {
         let header = Header::parse(file)?;
         let length = RECORD.checked_mul(header.records as usize).ok_or(Error::Torn)?;
         let records = file[HEADER..].get(..length).ok_or(Error::Torn)?;
-        Ok(Self { generation: header.generation, records })
+        Ok(Self { generation: header.generation, header, records })
     }
 
     /// The messages, in the order of their UIDs.

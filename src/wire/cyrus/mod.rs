@@ -13,8 +13,8 @@ pub(crate) mod testing;
 mod tests;
 
 pub use cache::cached_headers;
-pub use header::Place;
-pub use index::{HEADER, Header, Index, RECORD, Record};
+pub use header::{Label, Place};
+pub use index::{FLAGS, HEADER, Header, Index, RECORD, Record};
 
 /// Why a file cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -72,3 +72,53 @@ pub(crate) fn header(name: &str) -> Vec<u8> {
     let list = format!("%(T e N \"{name}\" I 8f A %(an lrs))\n");
     [super::header::GREETING, list.as_bytes()].concat()
 }
+
+/// A message with all that an index and a cache tell of it.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Listed<'a> {
+    pub uid: u32,
+    pub date: u32,
+    pub saved: u32,
+    pub updated: u32,
+    pub modseq: u64,
+    pub size: u32,
+    pub guid: [u8; 20],
+    pub expunged: bool,
+    pub flags: u32,
+    pub keywords: [u32; 4],
+    pub headers: &'a str,
+}
+
+/// An index and a cache with these messages.
+pub(crate) fn listed(messages: &[Listed]) -> (Vec<u8>, Vec<u8>) {
+    let plain: Vec<_> = messages.iter().map(|it| (it.date, it.expunged, it.headers)).collect();
+    let (mut index, cache) = files(&plain);
+    for (record, told) in index[160..].chunks_exact_mut(112).zip(messages) {
+        let mut put = |at: usize, bytes: &[u8]| record[at..at + bytes.len()].copy_from_slice(bytes);
+        put(0, &told.uid.to_be_bytes());
+        put(12, &told.size.to_be_bytes());
+        put(28, &told.updated.to_be_bytes());
+        put(32, &(u32::from(told.expunged) << 31 | told.flags).to_be_bytes());
+        for (at, number) in told.keywords.iter().enumerate() {
+            put(36 + 4 * at, &number.to_be_bytes());
+        }
+        put(52, &told.saved.to_be_bytes());
+        put(60, &told.guid);
+        put(80, &told.modseq.to_be_bytes());
+        let sum = crc32fast::hash(&record[..108]);
+        record[108..].copy_from_slice(&sum.to_be_bytes());
+    }
+    let mut put = |at: usize, bytes: &[u8]| index[at..at + bytes.len()].copy_from_slice(bytes);
+    put(28, &messages.iter().map(|it| it.uid).max().unwrap_or_default().to_be_bytes());
+    put(44, &1_u32.to_be_bytes());
+    put(72, &messages.iter().map(|it| it.modseq).max().unwrap_or_default().to_be_bytes());
+    let sum = crc32fast::hash(&index[..156]);
+    index[156..160].copy_from_slice(&sum.to_be_bytes());
+    (index, cache)
+}
+
+/// A header of a folder of this name in Cyrus' notation, with this list of keywords.
+pub(crate) fn header_with(name: &str, keywords: &str) -> Vec<u8> {
+    let list = format!("%(T e N \"{name}\" I 8f A %(an lrs) U {keywords})\n");
+    [super::header::GREETING, list.as_bytes()].concat()
+}

@@ -32,7 +32,7 @@ const ENTRY: [usize; 2] = [16 << 10, 4 << 20];
 
 /// Why it is not known.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(in crate::agent::store) enum Error {
     /// Cyrus does not tell its folders.
     #[error(transparent)]
     Cyrus(#[from] ClientError),
@@ -45,7 +45,11 @@ pub(super) enum Error {
 }
 
 /// Whether the mailbox of `address` holds the message `id`.
-pub(super) async fn holds(provisioner: &Provisioner, address: &str, id: JournalId) -> Result<bool, Error> {
+pub(in crate::agent::store) async fn holds(
+    provisioner: &Provisioner,
+    address: &str,
+    id: JournalId,
+) -> Result<bool, Error> {
     for folder in provisioner.folder_ids(address).await? {
         let Some(path) = path_of(Path::new(SPOOL), &folder) else { continue };
         if folder_holds(&folder, &path, id).await? {
@@ -56,7 +60,7 @@ pub(super) async fn holds(provisioner: &Provisioner, address: &str, id: JournalI
 }
 
 /// Cyrus 3.10 keeps a folder under its unique id.
-fn path_of(spool: &Path, id: &str) -> Option<PathBuf> {
+pub(in crate::agent::store) fn path_of(spool: &Path, id: &str) -> Option<PathBuf> {
     let mut letters = id.chars();
     let (first, second) = (letters.next()?, letters.next()?);
     let plain = id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
@@ -80,8 +84,11 @@ async fn folder_holds(folder: &str, path: &Path, id: JournalId) -> Result<bool, 
     }
 }
 
-enum Scan {
+#[derive(Debug)]
+pub(in crate::agent::store) enum Scan {
+    /// It cannot be read.
     Io(io::Error),
+    /// It is not understood.
     File(FileError),
 }
 
@@ -118,7 +125,8 @@ fn scan(folder: &Path, id: JournalId) -> Result<bool, Scan> {
     Ok(false)
 }
 
-fn headers(cache: &File, record: &Record) -> Result<Vec<u8>, Scan> {
+/// The headers of a message, as the cache file has them.
+pub(in crate::agent::store) fn headers(cache: &File, record: &Record) -> Result<Vec<u8>, Scan> {
     let mut found = Err(FileError::Torn);
     for length in ENTRY {
         let mut entry = vec![0; length];
@@ -138,7 +146,7 @@ fn headers(cache: &File, record: &Record) -> Result<Vec<u8>, Scan> {
 }
 
 /// The value of the last header `Journal-Id`.
-pub(super) fn journal_id(headers: &[u8]) -> Option<&[u8]> {
+pub(in crate::agent::store) fn journal_id(headers: &[u8]) -> Option<&[u8]> {
     value(headers, b"journal-id:")
 }
 

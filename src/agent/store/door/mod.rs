@@ -19,7 +19,7 @@
 mod dialect;
 mod full;
 mod head;
-mod holds;
+pub(super) mod holds;
 mod locks;
 mod periods;
 mod relay;

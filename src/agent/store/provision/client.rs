@@ -8,7 +8,7 @@ use std::{io, net::SocketAddr, time::Duration};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 use tokio_util::codec::Framed;
 
 use super::super::password::AdminPassword;
@@ -131,6 +131,33 @@ impl Client {
             }
         }
         Ok(outcomes)
+    }
+
+    /// Runs one command whose last argument is `message`, which is not copied.
+    ///
+    /// # Errors
+    /// The connection is of no more use. The command may have been carried out.
+    pub async fn send(&mut self, command: Command, message: &[u8]) -> Result<Outcome, Error> {
+        let tag = self.next_tag;
+        self.next_tag += 1;
+        // The line end of the command is the one before a literal (RFC 7888).
+        self.framed.feed((tag, command.raw(&format!("{{{}+}}", message.len())))).await?;
+        patiently(self.framed.flush()).await?;
+        for part in message.chunks(1 << 20).chain([&b"\r\n"[..]]) {
+            patiently(self.framed.get_mut().write_all(part)).await?;
+        }
+        loop {
+            match self.next().await? {
+                Response::Done { tag: of, condition, text } if of == tag => {
+                    return Ok(Outcome { condition, text });
+                }
+                Response::Done { .. } => return Err(WireError::Malformed.into()),
+                Response::Notice { condition: Condition::Bye, text } => {
+                    return Err(Error::Closed(String::from_utf8_lossy(&text).into_owned()));
+                }
+                _ => {}
+            }
+        }
     }
 
     async fn next(&mut self) -> Result<Response, Error> {

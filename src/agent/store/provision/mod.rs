@@ -35,7 +35,8 @@ use std::{
     time::Duration,
 };
 
-pub use client::{Access, Error as ClientError};
+pub use client::{Access, Client, Error as ClientError, Outcome};
+pub use names::{MailboxName, Owned};
 use plan::{Wanted, disagreements};
 use serde_json::{Value, json};
 use state::State;
@@ -138,6 +139,28 @@ impl Provisioner {
     /// Cyrus cannot be asked.
     pub async fn folder_ids(&self, address: &str) -> Result<Vec<String>, ClientError> {
         survey::folder_ids(&self.0.access, address).await
+    }
+
+    /// Where and how to log in to Cyrus.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.0.access
+    }
+
+    /// The folders of a mailbox with their unique ids; see [`survey::folders`].
+    ///
+    /// # Errors
+    /// Cyrus cannot be asked.
+    pub async fn folders(&self, address: &str) -> Result<Vec<(Owned, String)>, ClientError> {
+        survey::folders(&self.0.access, address).await
+    }
+
+    /// The uid of the owner of what Cyrus has under `address`, as Cyrus says now; see [`survey::owner_of`].
+    ///
+    /// # Errors
+    /// Cyrus cannot be asked.
+    pub async fn recorded_owner(&self, address: &str) -> Result<Option<String>, ClientError> {
+        survey::owner_of(&self.0.access, address).await
     }
 
     /// Returns once Cyrus has what is needed of the mailbox of `address` (a mailbox's own, folded), and has it for the

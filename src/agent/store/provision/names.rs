@@ -66,6 +66,44 @@ pub fn owner(name: &[u8]) -> Option<(String, bool)> {
     Some((format!("{local}@{domain}"), folder))
 }
 
+/// A folder of a mailbox as its owner knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owned {
+    /// The address of the mailbox.
+    pub address: String,
+    /// What its owner calls the folder: `INBOX`, `Work/2026`.
+    pub path: String,
+    /// It was deleted, and Cyrus still keeps it.
+    pub deleted: bool,
+}
+
+impl Owned {
+    fn new(address: String, path: String, deleted: bool) -> Self {
+        let path = if path.is_empty() { "INBOX".to_owned() } else { path };
+        Self { address, path, deleted }
+    }
+
+    /// The folder that Cyrus calls so to its administrator: `user/LOCAL/FOLDER@DOMAIN`, `DELETED/user/…`.
+    #[must_use]
+    pub fn outer(name: &[u8]) -> Option<Self> {
+        let name = std::str::from_utf8(name).ok()?;
+        let kept = name.strip_prefix("DELETED/");
+        let (path, domain) = kept.unwrap_or(name).strip_prefix("user/")?.rsplit_once('@')?;
+        let (local, folder) = path.split_once('/').unwrap_or((path, ""));
+        Some(Self::new(format!("{local}@{domain}"), folder.to_owned(), kept.is_some()))
+    }
+    /// The folder that Cyrus calls so inside: `DOMAIN!user.LOCAL.FOLDER`, in which a dot of a name is written as `^`.
+    #[must_use]
+    pub fn inner(name: &str) -> Option<Self> {
+        let (domain, rest) = name.split_once('!')?;
+        let kept = rest.strip_prefix("DELETED.");
+        let mut parts =
+            kept.unwrap_or(rest).strip_prefix("user.")?.split('.').map(|part| part.replace('^', "."));
+        let address = format!("{}@{domain}", parts.next()?);
+        Some(Self::new(address, parts.collect::<Vec<_>>().join("/"), kept.is_some()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +129,27 @@ mod tests {
         assert_eq!(owner(b"user/an/K\xc3\xa9/x@y@x.vn"), Some(("an@x.vn".into(), true)));
         assert_eq!(owner(b"DELETED/user/an@x.vn"), None);
         assert_eq!(owner(b"user/an"), None);
+    }
+
+    #[test]
+    fn a_folder_is_its_owners_by_either_of_its_names() {
+        let owned = |path: &str, deleted| {
+            Some(Owned { address: "an.nguyen@x.vn".into(), path: path.into(), deleted })
+        };
+        for (inner, outer, folder) in [
+            ("x.vn!user.an^nguyen", "user/an.nguyen@x.vn", owned("INBOX", false)),
+            ("x.vn!user.an^nguyen.Work.B c^d", "user/an.nguyen/Work/B c.d@x.vn", owned("Work/B c.d", false)),
+            (
+                "x.vn!DELETED.user.an^nguyen.Temp.6B0E605A",
+                "DELETED/user/an.nguyen/Temp/6B0E605A@x.vn",
+                owned("Temp/6B0E605A", true),
+            ),
+            ("x.vn!shared.x", "shared/x@x.vn", None),
+            ("user.an", "user/an", None),
+        ] {
+            assert_eq!(Owned::inner(inner), folder, "{inner}");
+            assert_eq!(Owned::outer(outer.as_bytes()), folder, "{outer}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
     client::{Access, Client, Error, Outcome},
     inventory::{Have, Inventory, Quota},
     lists,
-    names::{MailboxName, owner, retired_address, retired_owner},
+    names::{MailboxName, Owned, owner, retired_address, retired_owner},
     plan::{self, NOBODY, OWNER, Wanted},
 };
 use crate::wire::imap::{Command, Response};
@@ -102,10 +102,18 @@ pub(super) async fn record_owners(
 /// # Errors
 /// Cyrus cannot be asked.
 pub(super) async fn folder_ids(access: &Access, address: &str) -> Result<Vec<String>, Error> {
+    Ok(folders(access, address).await?.into_iter().map(|(_, id)| id).collect())
+}
+
+/// The folders of a mailbox with their unique ids, those that its owner has deleted and Cyrus still keeps included.
+///
+/// # Errors
+/// Cyrus cannot be asked.
+pub(super) async fn folders(access: &Access, address: &str) -> Result<Vec<(Owned, String)>, Error> {
     const ID: &str = "/shared/vendor/cmu/cyrus-imapd/uniqueid";
     let Some(name) = MailboxName::of(address) else { return Ok(Vec::new()) };
     let mut client = Client::connect(access, None).await?;
-    let mut ids = Vec::new();
+    let mut folders = Vec::new();
     let list = |pattern: String| {
         Command::new("LIST").string(b"").string(pattern.as_bytes()).raw(&format!("RETURN (METADATA ({ID}))"))
     };
@@ -113,15 +121,36 @@ pub(super) async fn folder_ids(access: &Access, address: &str) -> Result<Vec<Str
     let commands = vec![list(name.inbox()), list(format!("DELETED/{all}")), list(all)];
     let outcomes = client
         .run(commands, |response| {
-            if let Response::Metadata { mut values, .. } = response
+            if let Response::Metadata { name, mut values } = response
                 && let Some((_, Some(id))) = values.pop()
+                && let Some(folder) = Owned::outer(&name)
             {
-                ids.push(String::from_utf8_lossy(&id).into_owned());
+                folders.push((folder, String::from_utf8_lossy(&id).into_owned()));
             }
         })
         .await?;
     all_done(&outcomes)?;
-    Ok(ids)
+    Ok(folders)
+}
+
+/// The owner of the mailbox of `address`, if there is one and it is recorded.
+///
+/// # Errors
+/// Cyrus cannot be asked.
+pub(super) async fn owner_of(access: &Access, address: &str) -> Result<Option<String>, Error> {
+    let Some(name) = MailboxName::of(address) else { return Ok(None) };
+    let (mut client, mut owner) = (Client::connect(access, None).await?, None);
+    let ask = Command::new("GETMETADATA").string(name.inbox().as_bytes()).raw(OWNER);
+    // No mailbox has no owner: a refusal is an answer, too.
+    client
+        .run(vec![ask], |response| {
+            if let Response::Metadata { values, .. } = response {
+                let recorded = values.into_iter().find_map(|(_, value)| value);
+                owner = recorded.map(|uid| String::from_utf8_lossy(&uid).into_owned());
+            }
+        })
+        .await?;
+    Ok(owner)
 }
 
 /// The mailboxes wanted and had whose quota is not known.

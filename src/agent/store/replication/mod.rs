@@ -16,5 +16,5 @@ mod tools;
 mod trouble;
 
 pub use channel::{Channel, run};
-pub use tools::{leftovers, push_leftovers};
+pub use tools::{checked, leftovers, push_leftovers, tool};
 pub use trouble::{Trouble, of};

@@ -134,6 +134,15 @@ impl Daemon {
     pub fn point_tools_at_peer(&self) -> io::Result<()> {
         fs::write(ROLE_FILE, channel(self.shared.peer().host(), &self.password, false))
     }
+
+    /// Writes the file by which Cyrus's tools reach nobody, and log nothing to be sent, while Cyrus does not run here.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    #[expect(clippy::unused_self, reason = "only who has a Cyrus may say what its tools do")]
+    pub fn silence_tools(&self) -> io::Result<()> {
+        fs::write(ROLE_FILE, SILENT)
+    }
 }
 
 /// Writes the file for a store without another, before its Cyrus starts.

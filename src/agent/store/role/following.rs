@@ -1,7 +1,7 @@
 //! Becoming a primary's replica: what stands in the way is cleared, then Cyrus takes what the primary sends.
 //!
 //! 1. On a volume without a role, mail of unknown age is moved aside, so that nothing of it is taken for the shard's.
-//! 2. A former primary that has something alone goes no further ([`back`]).
+//! 2. What a former primary has alone is carried over ([`back`]).
 //! 3. Cyrus starts as replica, and the primary is told that it may send.
 
 use std::{io, time::Duration};
@@ -66,19 +66,18 @@ async fn become_replica(shared: Shared, daemon: Daemon, epoch: Epoch) {
 
 async fn prepare(shared: &Shared, daemon: &Daemon, epoch: Epoch) -> io::Result<()> {
     let disk = shared.memory().record.disk;
-    if disk.seeded {
-        if disk.epoch < epoch && back::has_leftovers() {
-            shared.words().returning = true;
-            back::run()?;
-        }
-    } else if shared.volume().holds_mail() {
+    make_folders().map_err(io::Error::other)?;
+    if back::is_due(&disk, epoch)? {
+        shared.words().returning = true;
+        back::run(shared, daemon, epoch).await?;
+    } else if !disk.seeded && shared.volume().holds_mail() {
         let volume = shared.volume().clone();
         let aside =
             spawn_blocking(move || volume.set_aside(clock::unix())).await.map_err(io::Error::other)??;
         tracing::warn!(folder = %aside.display(), "mail on a volume without a role is moved aside; look at it, then delete it");
         shared.memory().holds_mail = false;
+        make_folders().map_err(io::Error::other)?;
     }
-    make_folders().map_err(io::Error::other)?;
     daemon.start(Mode::Replica).await?;
     timeout(ANSWERS_WITHIN, answers(daemon)).await.map_err(|_| io::ErrorKind::TimedOut)?
 }

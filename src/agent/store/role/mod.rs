@@ -29,6 +29,7 @@ pub mod watchdog;
 use std::{io, path::Path};
 
 use aws_lc_rs::rand;
+use axum::Router;
 use kube::Client;
 use tokio::{
     net::TcpListener,
@@ -39,13 +40,13 @@ use tokio_util::sync::CancellationToken;
 
 pub use beat::{Beat, Told};
 pub use daemon::{Daemon, without_a_replica};
-pub use peer::PeerKey;
+pub use peer::{PeerClient, PeerKey};
 pub use shared::Shared;
+pub use volume::Record;
 
 use self::{
     keeper::Keeper,
     memory::Memory,
-    peer::PeerClient,
     shared::Parts,
     volume::{OpenError, Volume},
     watchdog::Watchdog,
@@ -130,6 +131,7 @@ pub struct Role {
     key: PeerKey,
     lease: (String, String),
     service: watch::Sender<Service>,
+    more: Router,
 }
 
 impl Role {
@@ -169,7 +171,14 @@ impl Role {
             key,
             lease: settings.lease.clone(),
             service: watch::Sender::new(Service::Closed),
+            more: Router::new(),
         })
+    }
+
+    /// Answers these routes to the other store, too.
+    #[must_use]
+    pub fn with_routes(self, more: Router) -> Self {
+        Self { more: self.more.merge(more), ..self }
     }
 
     /// What the parts of the agent share of it.
@@ -193,10 +202,10 @@ impl Role {
         (drained, trouble): (watch::Receiver<bool>, mpsc::UnboundedReceiver<Trouble>),
         shutdown: CancellationToken,
     ) {
-        let Self { shared, daemon, key, lease, service } = self;
+        let Self { shared, daemon, key, lease, service, more } = self;
         let slot = leaser::Slot::default();
         let mut parts = JoinSet::new();
-        let routes = server::routes(shared.clone(), key);
+        let routes = server::routes(shared.clone(), key).merge(more);
         parts.spawn(async move {
             if let Err(error) = axum::serve(listener, routes).await {
                 tracing::error!(%error, "nobody can ask for the role any more");
@@ -215,7 +224,10 @@ impl Role {
 /// It may not: the volume is not this shard's, or was a replica's, and nobody could tell what it lacks.
 pub fn may_serve_alone(data: &Path, shard: &str) -> Result<(), Error> {
     let (_, record) = Volume::open(data, shard)?;
-    if record.disk.seeded && !record.disk.primary { Err(Error::Replica) } else { Ok(()) }
+    let disk = record.disk;
+    // One that is not seeded, and yet followed an epoch, lost mailboxes that it gets anew.
+    let whole = if disk.seeded { disk.primary } else { disk.epoch == Epoch::NONE };
+    if whole { Ok(()) } else { Err(Error::Replica) }
 }
 
 #[cfg(test)]
@@ -232,6 +244,9 @@ mod tests {
         let epoch = Epoch::from_number(4).unwrap();
         volume.write(&volume::Record { disk: Disk::EMPTY.founded(epoch), ..record }).unwrap();
         assert!(may_serve_alone(folder.path(), shard).is_ok());
+        let emptied = Disk::EMPTY.founded(epoch).emptied();
+        volume.write(&volume::Record { disk: emptied, ..record }).unwrap();
+        assert!(matches!(may_serve_alone(folder.path(), shard), Err(Error::Replica)));
         volume.write(&volume::Record { disk: record.disk.followed(epoch), ..record }).unwrap();
         assert!(matches!(may_serve_alone(folder.path(), shard), Err(Error::Replica)));
         assert!(may_serve_alone(folder.path(), "n/s/1").is_err());

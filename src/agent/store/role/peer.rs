@@ -152,6 +152,11 @@ impl PeerClient {
     pub fn at(self, port: u16) -> Self {
         Self { port, ..self }
     }
+
+    #[cfg(test)]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //!  POST /vote      the other    a request for this store's vote
 //!  POST /told      the other    "you have everything of my epoch"
 //!  POST /ask       the other    "make way for me"
+//!  POST /return/…  the other    what it has alone: see `store::back`
 //! ```
 
 use std::{io, time::Duration};

@@ -27,7 +27,7 @@ use super::{
     watchdog::Watchdog,
 };
 use crate::{
-    failover::{Activity, Pod, Timings, View},
+    failover::{Activity, Epoch, Pod, Timings, View},
     role::{Lag, Progress},
 };
 
@@ -125,6 +125,13 @@ impl Shared {
     #[must_use]
     pub fn run(&self) -> u64 {
         self.0.run
+    }
+
+    /// The epoch in which this store serves now.
+    #[must_use]
+    pub fn serves(&self) -> Option<Epoch> {
+        let memory = self.memory();
+        (memory.activity == Activity::Serving).then_some(memory.record.disk.epoch)
     }
 
     /// The other store.

@@ -121,6 +121,23 @@ async fn the_agent_serves_every_socket_tells_its_state_and_ends_when_asked() {
 }
 
 #[tokio::test]
+async fn of_two_stores_for_each_shard_it_tells_what_it_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = GatewaySettings { store_replicas: 2, store_shards: 2, ..settings(folder.path()) };
+    let (address, shutdown) = (settings.common.http_address, CancellationToken::new());
+    let agent = tokio::spawn(run(settings, testing::replica(), shutdown.clone()));
+    until_readiness_is(address, "200", &agent).await;
+    let status = http(address, "/status").await.unwrap();
+    let stores =
+        r#""stores":[{"pod":0,"shard":0},{"pod":1,"shard":0},{"pod":0,"shard":1},{"pod":1,"shard":1}]"#;
+    assert!(status.contains(stores), "{status}");
+    let metrics = http(address, "/metrics").await.unwrap();
+    assert!(metrics.contains(r#"mail_router_store_primary{shard="1",pod="0"} 0"#), "{metrics}");
+    shutdown.cancel();
+    timeout(PATIENCE, agent).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn without_a_token_of_verdicts_it_does_not_start() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(folder.path());

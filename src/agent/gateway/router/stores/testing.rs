@@ -1,5 +1,7 @@
 //! Shards with two stores for the tests of those who ask for a store: nobody is probed, tests say what probes bring.
 
+use std::time::Duration;
+
 use tokio::{task::yield_now, time::Instant};
 
 use super::{
@@ -31,7 +33,9 @@ pub(crate) fn end(stores: &Stores, (shard, pod): (u32, u32)) {
 
 /// Returns once somebody waits for the shard's primary.
 pub(crate) async fn waited_for(stores: &Stores, shard: u32) {
+    let start = Instant::now();
     while !stores.shard(shard).is_waited_for() {
+        assert!(start.elapsed() < Duration::from_mins(1), "nobody waits");
         yield_now().await;
     }
 }

@@ -1,8 +1,9 @@
 //! A store without another: it serves as long as it runs.
 
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
-use tokio::{sync::watch, task::JoinSet};
+use axum::{Json, Router, routing::get};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -12,7 +13,12 @@ use super::{
     role::{self, DATA},
     sessions, syslog,
 };
-use crate::{agent::settings::StoreSettings, http};
+use crate::{
+    agent::settings::StoreSettings,
+    http,
+    names::ports,
+    role::{Phase, Report},
+};
 
 /// The services of a store that has no replica.
 const CYRUS_CONF: &str = "/config/cyrus.conf";
@@ -46,6 +52,9 @@ pub(super) async fn run(
         .letting_in(warnings.clone());
     let status = status.merge(door.routes()).merge(usage.routes());
     let starts = watch::Sender::new(0);
+    let address = SocketAddr::from(([0, 0, 0, 0], ports::ROLE));
+    let asked = made(address, TcpListener::bind(address).await)?;
+    let role = role_of(&settings.common.pod_name);
 
     let mut parts = JoinSet::new();
     parts.spawn(named("log", syslog::run(sockets.log, metrics.clone(), None)));
@@ -60,6 +69,7 @@ pub(super) async fn run(
         forever(sessions::run(replica.clone(), shard, opened, metrics.clone(), to_end)),
     ));
     parts.spawn(named("warnings", forever(warnings.run(usage.clone(), replica.clone(), None))));
+    parts.spawn(named("role", async { axum::serve(asked, role).await }));
     parts.spawn(named("usage", forever(usage.run(Path::new(SPOOL), provisioner.clone()))));
     parts.spawn(named("provision", forever(provisioner.clone().run(starts.subscribe()))));
 
@@ -77,6 +87,22 @@ pub(super) async fn run(
     stop_cyrus.cancel();
     let _ = cyrus.await;
     ended
+}
+
+/// Tells gateways that it serves, in no epoch: those that know already of a second store ask who does.
+fn role_of(pod: &str) -> Router {
+    let report = Report {
+        pod: pod.to_owned(),
+        epoch: 0,
+        serving: true,
+        phase: Phase::Primary,
+        in_sync: false,
+        message: String::new(),
+        lag: None,
+        progress: None,
+        stale_takeover: None,
+    };
+    Router::new().route("/role", get(async move || Json(report)))
 }
 
 /// Whose shard it is, as it is written on the volume.

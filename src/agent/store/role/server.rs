@@ -61,7 +61,9 @@ async fn role(State(context): State<Context>, RawQuery(query): RawQuery) -> Json
     let mut memory = context.shared.memory();
     memory.probed = Some(now);
     if let Some(ago) = query.as_deref().and_then(other) {
-        memory.peer.probed = Some((ago, now));
+        // One gateway that cannot reach the other store does not undo the word of one that can.
+        let known = memory.peer.probed.map(|(ago, at)| ago.saturating_add(now.saturating_sub(at)));
+        memory.peer.probed = Some((known.map_or(ago, |known| known.min(ago)), now));
     }
     drop(memory);
     Json(context.shared.report())

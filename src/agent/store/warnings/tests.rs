@@ -54,9 +54,14 @@ async fn converse(stream: TcpStream, refuses: (&str, &str), told: &Mutex<Vec<Str
 fn warnings(folder: &Path, gateway: SocketAddr) -> Warnings {
     let login_file = folder.join("smtp.conf");
     std::fs::write(&login_file, "smtp_auth_authname: store\nsmtp_auth_password: 5ecret\n").unwrap();
-    let (host, port, name) = ("127.0.0.1".into(), gateway.port(), "mail.x.vn".into());
-    let by = Post { host, port, login_file, name, resolver: Resolver::default() };
-    Warnings::with(folder.join("agent").join(FILE), by, Metrics::default())
+    let way = Post {
+        host: "127.0.0.1".into(),
+        port: gateway.port(),
+        login_file,
+        name: "mail.x.vn".into(),
+        resolver: Resolver::default(),
+    };
+    Warnings::with(folder.join("agent").join(FILE), way, Metrics::default())
 }
 
 impl Warnings {

@@ -26,8 +26,9 @@ use crate::{agent::resolver::Resolver, names::ports};
 
 pub use shard::{Probed, Said};
 
-/// How long a log-in waits for a primary: with what else it may take, within the 10 s that nginx gives it.
-pub const LOGIN: Duration = Duration::from_secs(5);
+/// How long a log-in waits for a primary: with what else it may take, within the 20 s that nginx gives it, and
+/// longer than the silence after which a store that is alone takes over.
+pub const LOGIN: Duration = Duration::from_secs(14);
 /// How long a delivery does, and the tries of a store that can be reached: well within the 300 s that Postfix waits for an
 /// answer, and no longer, since it delivers fifty messages at a time to all shards together.
 pub const DELIVERY: Duration = Duration::from_secs(10);

@@ -263,6 +263,18 @@ fn moves_and_copies_are_done_again_and_of_two_moves_the_present_one_stands() {
 }
 
 #[test]
+fn a_move_within_a_folder_takes_nothing_away() {
+    let mut case = Case::new();
+    case.former.move_to("i", 1, "i");
+    case.check(&[("INBOX", "g1")]);
+    // What is appended gets the UID that the first copy had on the former.
+    let mut case = Case::new();
+    let uid = case.former.put("w", &message("g2", Some("j2")));
+    case.former.move_to("w", uid, "w");
+    case.check(&[("INBOX", "g1"), ("Work", "g2")]);
+}
+
+#[test]
 fn half_of_a_move_that_was_replicated_loses_no_message() {
     let mut case = Case::new();
     case.former.move_to("i", 1, "w");

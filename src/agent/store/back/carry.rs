@@ -137,7 +137,7 @@ impl Carrier {
                 }
                 Action::Expunge { folder, message } => match expunged.last_mut() {
                     Some((last, messages)) if *last == folder && messages.len() < AT_ONCE => {
-                        messages.push(message)
+                        messages.push(message);
                     }
                     _ => expunged.push((folder, vec![message])),
                 },

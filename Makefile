@@ -4,6 +4,7 @@
 #   make demo-down   remove the demo and the local cluster
 #   make test        every test: unit, the failover model, a real S3 server, a real OpenLDAP, a real API server, end to end on the local cluster
 #   make model       search the failover model with three faults: hours, and much memory (MINUTES=n ends it earlier)
+#   make test-failover  every fault of stores, nodes and the control plane, under load: half an hour (make test has the main ones)
 #   make chaos       faults by chance under load, round by round, on the local cluster (CHAOS_ROUNDS=n, CHAOS_SEED=n)
 #   make lint        formatting, clippy, shellcheck
 #   make generate    write the generated files: crds/ and the chart's copy
@@ -23,7 +24,7 @@ export CARGO_TERM_COLOR ?= never
 CLUSTER ?= local
 export CLUSTER PROFILE
 
-.PHONY: help demo demo-down test test-unit test-model test-journal test-ldap test-apiserver test-e2e model chaos lint generate bench deny
+.PHONY: help demo demo-down test test-unit test-model test-journal test-ldap test-apiserver test-e2e test-failover model chaos lint generate bench deny
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -66,6 +67,12 @@ test-e2e:
 	cluster/install
 	cluster/cluster s3 >/dev/null
 	KUBECONFIG=$${KUBECONFIG:-$$(cluster/cluster kubeconfig)} cargo test --locked --test e2e
+
+# All of what `make test` has the main ones of.
+test-failover:
+	cluster/install
+	cluster/cluster s3 >/dev/null
+	KUBECONFIG=$${KUBECONFIG:-$$(cluster/cluster kubeconfig)} cargo test --locked --test e2e failover:: -- --include-ignored --skip chaos::whatever
 
 # The seed that it prints repeats a run.
 chaos:

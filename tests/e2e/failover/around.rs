@@ -65,6 +65,7 @@ async fn operators(pair: &Pair, replicas: i32) {
 }
 
 #[test]
+#[ignore = "minutes: make test-failover"]
 fn without_the_operator_the_other_store_takes_over_all_the_same() {
     pair::run(async |pair| {
         let what = "primary's pod deleted at once without the operator";
@@ -84,6 +85,7 @@ fn without_the_operator_the_other_store_takes_over_all_the_same() {
 }
 
 #[test]
+#[ignore = "minutes: make test-failover"]
 fn when_the_name_servers_hang_the_primary_goes_on_in_its_epoch() {
     pair::run(async |pair| {
         let what = "name servers hang";

@@ -65,6 +65,7 @@ fn when_the_primarys_node_is_cut_off_it_fences_itself_the_other_serves_and_it_re
 }
 
 #[test]
+#[ignore = "minutes: make test-failover"]
 fn when_the_primarys_node_loses_its_power_the_other_serves_and_it_returns_as_replica() {
     pair::run(async |pair| {
         let what = "primary's node without power";
@@ -84,6 +85,7 @@ fn when_the_primarys_node_loses_its_power_the_other_serves_and_it_returns_as_rep
 }
 
 #[test]
+#[ignore = "minutes: make test-failover"]
 fn when_the_replicas_node_is_cut_off_the_primary_goes_on_alone() {
     pair::run(async |pair| {
         let what = "replica's node cut off";

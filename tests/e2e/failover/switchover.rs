@@ -122,6 +122,7 @@ fn after_a_switchover_under_load_users_have_all_that_they_had_and_nothing_that_t
 }
 
 #[test]
+#[ignore = "minutes: make test-failover"]
 fn an_order_for_an_epoch_that_is_over_is_not_carried_out() {
     pair::run(async |pair| {
         let before = pair.settled().await;

@@ -53,6 +53,7 @@ fn a_new_system_has_one_store_that_serves_and_one_that_follows_and_a_message_is_
 }
 
 #[test]
+#[ignore = "minutes: make test-failover"]
 fn a_replica_that_was_away_gets_what_came_meanwhile() {
     pair::run(async |pair| {
         let roles = pair.settled().await;

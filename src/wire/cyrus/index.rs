@@ -15,6 +15,8 @@ const EXPUNGED: u32 = 1 << 31;
 /// Its file is gone, too.
 const UNLINKED: u32 = 1 << 30;
 const SEEN: u32 = 1 << 4;
+/// The flags that have a name in IMAP, by their bits.
+const SYSTEM: [&str; 5] = ["\\Answered", "\\Flagged", "\\Deleted", "\\Draft", "\\Seen"];
 
 /// What the header says of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,10 @@ pub struct Header {
     pub messages: u32,
     /// Those that its owner has not read.
     pub unseen: u32,
+    /// What UIDs are valid with.
+    pub uid_validity: u32,
+    /// The checksum of the folder's `cyrus.header`.
+    pub header_sum: u32,
 }
 
 impl Header {
@@ -49,6 +55,8 @@ impl Header {
             used: u64::from(number(file, 32)?) << 32 | u64::from(number(file, 36)?),
             messages: number(file, 60)?,
             unseen: number(file, 124)?,
+            uid_validity: number(file, 44)?,
+            header_sum: number(file, 96)?,
         })
     }
 }
@@ -58,6 +66,8 @@ impl Header {
 pub struct Index<'a> {
     /// The generation, which the cache file shares.
     pub generation: u32,
+    /// What the header says.
+    pub header: Header,
     records: &'a [u8],
 }
 
@@ -72,8 +82,17 @@ pub struct Record {
     pub cache: (u32, u32),
     /// Whether it was expunged.
     pub expunged: bool,
+    /// Whether its file is gone, which comes some time after it was expunged.
+    pub unlinked: bool,
     /// Whether its owner has read it.
     pub seen: bool,
+    /// Bytes of its file.
+    pub size: u32,
+    /// The SHA-1 of its file.
+    pub guid: [u8; 20],
+    system: u32,
+    /// A bit for each keyword of the folder, the first in the lowest bit of the first word.
+    keywords: [u32; 4],
 }
 
 impl Record {
@@ -89,8 +108,22 @@ impl Record {
             internal_date: number(record, 4)?,
             cache: (number(record, 24)?, number(record, 104)?),
             expunged: flags & (EXPUNGED | UNLINKED) != 0,
+            unlinked: flags & UNLINKED != 0,
             seen: flags & SEEN != 0,
+            size: number(record, 12)?,
+            guid: record.get(60..80).and_then(|guid| guid.try_into().ok()).ok_or(Error::Torn)?,
+            system: flags,
+            keywords: [number(record, 36)?, number(record, 40)?, number(record, 44)?, number(record, 48)?],
         })
+    }
+
+    /// Its flags as IMAP names them. `keywords` are those of the folder's header; one that is not in there has no name.
+    pub fn flags<'a>(&self, keywords: &'a [Option<String>]) -> impl Iterator<Item = &'a str> {
+        let (system, bits) = (self.system, self.keywords);
+        let known = (0..).zip(SYSTEM).filter(move |(bit, _)| system & (1 << bit) != 0).map(|(_, name)| name);
+        let set = move |at: usize| bits.get(at / 32).is_some_and(|word| word & (1 << (at % 32)) != 0);
+        let own = keywords.iter().enumerate().filter(move |(at, _)| set(*at));
+        known.chain(own.filter_map(|(_, name)| name.as_deref()))
     }
 }
 
@@ -103,7 +136,7 @@ impl<'a> Index<'a> {
         let header = Header::parse(file)?;
         let length = RECORD.checked_mul(header.records as usize).ok_or(Error::Torn)?;
         let records = file[HEADER..].get(..length).ok_or(Error::Torn)?;
-        Ok(Self { generation: header.generation, records })
+        Ok(Self { generation: header.generation, header, records })
     }
 
     /// The messages, in the order of their UIDs.

@@ -13,7 +13,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub use cache::cached_headers;
-pub use header::Place;
+pub use header::{FolderHeader, Place};
 pub use index::{HEADER, Header, Index, RECORD, Record};
 
 /// Why a file cannot be read.

@@ -99,7 +99,7 @@ async fn a_run_stores_the_volume_and_its_manifest_and_leaves_nothing_behind() {
     assert_eq!((report.frozen.mailboxes, report.frozen.counts.messages, report.frozen.found), (2, 5, 5));
     assert_eq!((report.problems.len(), report.lacking.len()), (0, 0));
     assert_eq!(contents(&store.volume.0), before);
-    let phases = phases.lock().unwrap();
+    let phases = phases.lock().unwrap().clone();
     let order = [Phase::Opening, Phase::Freezing, Phase::Checking]
         .map(|it| phases.iter().position(|at| *at == it).unwrap());
     assert!(order.is_sorted() && phases.iter().any(|it| matches!(it, Phase::Storing(_))), "{phases:?}");

@@ -2,7 +2,7 @@
 #
 #   make demo        bring everything up on the local cluster and send real mail
 #   make demo-down   remove the demo and the local cluster
-#   make test        every test: unit, the failover model, a real S3 server, a real OpenLDAP, a real API server, end to end on the local cluster
+#   make test        every test: unit, the failover model, a real S3 server, a real OpenLDAP, a real restic, a real API server, end to end on the local cluster
 #   make model       search the failover model with three faults: hours, and much memory (MINUTES=n ends it earlier)
 #   make test-failover  every fault of stores, nodes and the control plane, under load: half an hour (make test has the main ones)
 #   make chaos       faults by chance under load, round by round, on the local cluster (CHAOS_ROUNDS=n, CHAOS_SEED=n)
@@ -24,7 +24,7 @@ export CARGO_TERM_COLOR ?= never
 CLUSTER ?= local
 export CLUSTER PROFILE
 
-.PHONY: help demo demo-down test test-unit test-model test-journal test-ldap test-apiserver test-e2e test-failover model chaos lint generate bench deny
+.PHONY: help demo demo-down test test-unit test-model test-journal test-ldap test-backup test-apiserver test-e2e test-failover model chaos lint generate bench deny
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -36,7 +36,7 @@ demo-down:
 	@cluster/demo down
 
 # In order of cost, so that what is wrong shows early. The e2e suite needs the local cluster with the operator on it.
-test: test-unit test-model test-journal test-ldap test-apiserver test-e2e
+test: test-unit test-model test-journal test-ldap test-backup test-apiserver test-e2e
 
 test-unit:
 	cargo test --locked --lib --bins --test crds
@@ -58,6 +58,13 @@ test-journal:
 test-ldap:
 	cluster/cluster deps
 	cargo test --locked --test ldap
+
+# Backups with the stock restic, on folders and on a real S3 server.
+test-backup:
+	cluster/cluster deps
+	cluster/cluster restic >/dev/null
+	cluster/cluster s3 >/dev/null
+	cargo test --locked --test backup
 
 test-apiserver:
 	cluster/cluster build

@@ -21,11 +21,15 @@
 //!
 //! [`cli`] is `kubectl mail`. [`failover`] decides which of a shard's two stores is primary; [`journal`] is the format in which accepted mail is kept.
 //!
+//! [`backup`] has the engine of backups: when they are due, what they hold, restic, and whether they succeeded.
+//!
 //! [`api`], [`directory`], [`failover`], [`journal::sealed`], [`signing`], [`wire`], [`operator::desired`] and [`operator::config`] are pure:
-//! they import neither a client nor a socket.
+//! they import neither a client nor a socket. So is [`backup`], but for restic's process and a look at
+//! object storage.
 
 pub mod agent;
 pub mod api;
+pub mod backup;
 pub mod cli;
 pub mod conditions;
 pub mod directory;

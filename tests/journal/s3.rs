@@ -126,7 +126,11 @@ impl S3 {
     }
 
     pub(crate) fn storage(&self, bucket: &str) -> Storage {
-        let location = Location {
+        Storage::new(self.location(bucket), self.folder.path().join("credentials"))
+    }
+
+    pub(crate) fn location(&self, bucket: &str) -> Location {
+        Location {
             endpoint: Some(format!(
                 "{}://127.0.0.1:{}",
                 if self.certificate.is_some() { "https" } else { "http" },
@@ -135,8 +139,7 @@ impl S3 {
             region: "us-east-1".into(),
             bucket: bucket.into(),
             prefix: "mail/system".into(),
-        };
-        Storage::new(location, self.folder.path().join("credentials"))
+        }
     }
 
     /// The segments that are there, as the server's disk has them.

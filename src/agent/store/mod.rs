@@ -16,6 +16,7 @@
 mod alone;
 mod auth;
 mod back;
+pub mod backup;
 mod cyrus;
 mod door;
 mod metrics;

@@ -1,6 +1,6 @@
 //! `cyrus.header` of a folder (Cyrus 3.10): a greeting, then one line, a list of keys and values in parentheses. `N` is the
-//! folder's name in Cyrus' own notation, `T` its type. `A`, the access list, and `U`, the names of keywords, hold words of
-//! users, of which only the latter are read.
+//! folder's name in Cyrus' own notation, `T` its type. `I` its unique id, `U` the names of its messages' keywords. `A`, the access
+//! list, is skipped.
 
 use super::Error;
 
@@ -19,25 +19,59 @@ pub struct Place {
     pub mail: bool,
 }
 
-impl Place {
-    /// Reads a file. None for a folder of no mailbox, or one that was deleted.
+/// What the file says of a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderHeader {
+    /// Its name in Cyrus' own notation: `DOMAIN!user.LOCAL.FOLDER`, in which a dot of a name is written as `^`.
+    pub name: String,
+    /// Its unique id, which is the name of its directory.
+    pub id: String,
+    /// `e` for mail; others for calendars, address books, scripts, subscriptions.
+    pub kind: String,
+    /// The names of its messages' keywords. One that was removed leaves its place empty.
+    pub keywords: Vec<Option<String>>,
+}
+
+impl FolderHeader {
+    /// Reads a file.
     ///
     /// # Errors
     /// It is half written, or of a release that is not known.
-    pub fn parse(file: &[u8]) -> Result<Option<Self>, Error> {
-        let Label { name, mail, .. } = Label::parse(file)?;
-        Ok(split(&name).map(|(address, top)| Self { address, top, mail }))
+    pub fn parse(file: &[u8]) -> Result<Self, Error> {
+        let list =
+            file.strip_prefix(GREETING).and_then(|rest| rest.strip_prefix(b"%(")).ok_or(Error::Torn)?;
+        let mut words = Words(list);
+        let (mut name, mut id, mut kind, mut keywords) = (None, None, None, Vec::new());
+        while let Some(key) = words.next()? {
+            if key == b"U" {
+                keywords = words.list()?;
+                continue;
+            }
+            let value = words.next()?.ok_or(Error::Torn)?;
+            match key.as_slice() {
+                b"N" => name = Some(text(value)?),
+                b"I" => id = Some(text(value)?),
+                b"T" => kind = Some(text(value)?),
+                _ => {}
+            }
+        }
+        let of = |value: Option<String>| value.ok_or(Error::Torn);
+        Ok(Self { name: of(name)?, id: of(id)?, kind: of(kind)?, keywords })
     }
 }
 
-/// What the file says of a folder.
+fn text(word: Vec<u8>) -> Result<String, Error> {
+    String::from_utf8(word).map_err(|_| Error::Torn)
+}
+
+/// What the return of a store goes by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
     /// Its name in Cyrus' notation: `DOMAIN!user.LOCAL.FOLDER`.
     pub name: String,
     /// Whether it is for mail, and not for scripts or subscriptions of programs.
     pub mail: bool,
-    /// The keywords that its messages' records have bits for.
+    /// The keywords that its messages' records have bits for; empty where one was removed.
     pub keywords: Vec<String>,
 }
 
@@ -47,25 +81,20 @@ impl Label {
     /// # Errors
     /// It is half written, or of a release that is not known.
     pub fn parse(file: &[u8]) -> Result<Self, Error> {
-        let list =
-            file.strip_prefix(GREETING).and_then(|rest| rest.strip_prefix(b"%(")).ok_or(Error::Torn)?;
-        let mut words = Words(list);
-        let (mut name, mut kind, mut keywords) = (None, None, Vec::new());
-        while let Some(key) = words.next()? {
-            if key == b"U" {
-                keywords = words.list()?;
-                continue;
-            }
-            let value = words.next()?.ok_or(Error::Torn)?;
-            match (key.as_slice(), value) {
-                (b"N", value) => name = Some(value),
-                (b"T", value) => kind = Some(value),
-                _ => {}
-            }
-        }
-        let (name, kind) = (name.ok_or(Error::Torn)?, kind.ok_or(Error::Torn)?);
-        let name = String::from_utf8(name).map_err(|_| Error::Torn)?;
-        Ok(Self { name, mail: kind.starts_with(b"e"), keywords })
+        let FolderHeader { name, kind, keywords, .. } = FolderHeader::parse(file)?;
+        let keywords = keywords.into_iter().map(Option::unwrap_or_default).collect();
+        Ok(Self { name, mail: kind.starts_with('e'), keywords })
+    }
+}
+
+impl Place {
+    /// Reads a file. None for a folder of no mailbox, or one that was deleted.
+    ///
+    /// # Errors
+    /// It is half written, or of a release that is not known.
+    pub fn parse(file: &[u8]) -> Result<Option<Self>, Error> {
+        let FolderHeader { name, kind, .. } = FolderHeader::parse(file)?;
+        Ok(split(&name).map(|(address, top)| Self { address, top, mail: kind.starts_with('e') }))
     }
 }
 
@@ -81,16 +110,6 @@ fn split(name: &str) -> Option<(String, Option<String>)> {
 struct Words<'a>(&'a [u8]);
 
 impl Words<'_> {
-    /// The words of a list within it.
-    fn list(&mut self) -> Result<Vec<String>, Error> {
-        self.0 = self.0.trim_ascii_start().strip_prefix(b"(").ok_or(Error::Torn)?;
-        let mut words = Vec::new();
-        while let Some(word) = self.next()? {
-            words.push(String::from_utf8_lossy(&word).into_owned());
-        }
-        Ok(words)
-    }
-
     fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
         self.0 = self.0.trim_ascii_start();
         match self.0 {
@@ -114,6 +133,18 @@ impl Words<'_> {
             }
             _ => self.word().map(Some),
         }
+    }
+
+    /// A list of names, of which those that are `NIL` are none.
+    fn list(&mut self) -> Result<Vec<Option<String>>, Error> {
+        let rest = self.0.trim_ascii_start();
+        self.0 = rest.strip_prefix(b"(").ok_or(Error::Torn)?;
+        let mut names = Vec::new();
+        while let Some(word) = self.next()? {
+            let name = String::from_utf8_lossy(&word).into_owned();
+            names.push(Some(name).filter(|name| name != "NIL"));
+        }
+        Ok(names)
     }
 
     /// An atom, a string in quotes, or a literal.
@@ -182,21 +213,21 @@ mod tests {
     }
 
     #[test]
-    fn the_keywords_stand_in_the_order_of_their_bits() {
-        let label = Label::parse(&file(
-            "%(T e N x.vn!user.an I 8f A %(an@x.vn lrs) U ($Forwarded NIL \"b c\" Junk))\n",
-        ))
-        .unwrap();
-        assert_eq!(label.keywords, ["$Forwarded", "NIL", "b c", "Junk"]);
-        let none = Label::parse(&file("%(T e N x.vn!DELETED.user.an.Work.6B04D33E I 8f)\n")).unwrap();
-        assert_eq!((none.name.as_str(), none.keywords.len()), ("x.vn!DELETED.user.an.Work.6B04D33E", 0));
-    }
-
-    #[test]
     fn what_is_deleted_or_nobodys_belongs_to_no_mailbox() {
         for name in ["x.vn!DELETED.user.an.6B04D33E", "x.vn!shared.x", "user.an"] {
             assert_eq!(place(&format!("%(T e N {name} I 8f)\n")), None, "{name}");
         }
+    }
+
+    #[test]
+    fn keywords_keep_their_places() {
+        let list = "%(T e N x.vn!user.an I 8f-1 A %(an lrs) U ($Label1 NIL \"a b\") Q x.vn!user.an)\n";
+        let header = FolderHeader::parse(&file(list)).unwrap();
+        assert_eq!((header.id.as_str(), header.kind.as_str()), ("8f-1", "e"));
+        assert_eq!(header.keywords, [Some("$Label1".into()), None, Some("a b".into())]);
+        let none = FolderHeader::parse(&file("%(T e N x.vn!user.an I 8f)\n")).unwrap();
+        assert_eq!(none.keywords, []);
+        assert_eq!(FolderHeader::parse(&file("%(T e N x I 8f U x)\n")), Err(Error::Torn));
     }
 
     #[test]

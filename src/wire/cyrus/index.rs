@@ -35,10 +35,12 @@ pub struct Header {
     pub unseen: u32,
     /// The highest UID that was given.
     pub last_uid: u32,
-    /// UIDVALIDITY.
-    pub validity: u32,
     /// The highest number of a change.
     pub modseq: u64,
+    /// What UIDs are valid with.
+    pub uid_validity: u32,
+    /// The checksum of the folder's `cyrus.header`.
+    pub header_sum: u32,
 }
 
 impl Header {
@@ -60,8 +62,9 @@ impl Header {
             messages: number(file, 60)?,
             unseen: number(file, 124)?,
             last_uid: number(file, 28)?,
-            validity: number(file, 44)?,
             modseq: long(file, 72)?,
+            uid_validity: number(file, 44)?,
+            header_sum: number(file, 96)?,
         })
     }
 }
@@ -91,6 +94,8 @@ pub struct Record {
     pub cache: (u32, u32),
     /// Whether it was expunged.
     pub expunged: bool,
+    /// Whether its file is gone, which comes some time after it was expunged.
+    pub unlinked: bool,
     /// Whether its owner has read it.
     pub seen: bool,
     /// Bytes of its file.
@@ -122,6 +127,7 @@ impl Record {
             internal_date: number(record, 4)?,
             cache: (number(record, 24)?, number(record, 104)?),
             expunged: flags & (EXPUNGED | UNLINKED) != 0,
+            unlinked: flags & UNLINKED != 0,
             seen: flags & SEEN != 0,
             size: number(record, 12)?,
             saved: number(record, 52)?,
@@ -131,6 +137,15 @@ impl Record {
             flags: flags & ((1 << FLAGS.len()) - 1),
             keywords: [number(record, 36)?, number(record, 40)?, number(record, 44)?, number(record, 48)?],
         })
+    }
+
+    /// Its flags as IMAP names them. `keywords` are those of the folder's header; one that is not in there has no name.
+    pub fn flags<'a>(&self, keywords: &'a [Option<String>]) -> impl Iterator<Item = &'a str> {
+        let (system, bits) = (self.flags, self.keywords);
+        let known = (0..).zip(FLAGS).filter(move |(bit, _)| system & (1 << bit) != 0).map(|(_, name)| name);
+        let set = move |at: usize| bits.get(at / 32).is_some_and(|word| word & (1 << (at % 32)) != 0);
+        let own = keywords.iter().enumerate().filter(move |(at, _)| set(*at));
+        known.chain(own.filter_map(|(_, name)| name.as_deref()))
     }
 }
 

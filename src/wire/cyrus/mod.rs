@@ -13,7 +13,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub use cache::cached_headers;
-pub use header::{Label, Place};
+pub use header::{FolderHeader, Label, Place};
 pub use index::{FLAGS, HEADER, Header, Index, RECORD, Record};
 
 /// Why a file cannot be read.

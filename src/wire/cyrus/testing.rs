@@ -67,6 +67,36 @@ pub(crate) fn index(messages: &[Told]) -> Vec<u8> {
     index
 }
 
+/// A message with all that a manifest tells of it. `flags` are those of the record, `keywords` the first 32.
+#[derive(Clone, Copy)]
+pub(crate) struct Kept {
+    pub uid: u32,
+    pub guid: [u8; 20],
+    pub date: u32,
+    pub size: u32,
+    pub flags: u32,
+    pub keywords: u32,
+}
+
+/// An index with these messages, in a folder that has this `cyrus.header`.
+pub(crate) fn kept(uid_validity: u32, header: &[u8], messages: &[Kept]) -> Vec<u8> {
+    let headers: Vec<_> = messages.iter().map(|it| (it.date, false, "")).collect();
+    let (mut index, _) = files(&headers);
+    for (record, kept) in index[160..].chunks_exact_mut(112).zip(messages) {
+        for (at, value) in [(0, kept.uid), (12, kept.size), (32, kept.flags), (36, kept.keywords)] {
+            record[at..at + 4].copy_from_slice(&value.to_be_bytes());
+        }
+        record[60..80].copy_from_slice(&kept.guid);
+        let sum = crc32fast::hash(&record[..108]);
+        record[108..].copy_from_slice(&sum.to_be_bytes());
+    }
+    index[44..48].copy_from_slice(&uid_validity.to_be_bytes());
+    index[96..100].copy_from_slice(&crc32fast::hash(header).to_be_bytes());
+    let sum = crc32fast::hash(&index[..156]);
+    index[156..160].copy_from_slice(&sum.to_be_bytes());
+    index
+}
+
 /// A header of a folder of this name in Cyrus' notation.
 pub(crate) fn header(name: &str) -> Vec<u8> {
     let list = format!("%(T e N \"{name}\" I 8f A %(an lrs))\n");

@@ -178,7 +178,7 @@ fn read(files: &Path) -> Result<(Label, Folder), Scan> {
         Ok(message(&record, cache.as_ref(), &label))
     };
     let messages = index.records().map(message).collect::<Result<_, FileError>>()?;
-    let (validity, last_uid) = (index.header.validity, index.header.last_uid);
+    let (validity, last_uid) = (index.header.uid_validity, index.header.last_uid);
     let (id, path) = (String::new(), String::new());
     let modseq = index.header.modseq;
     let folder = Folder { id, path, deleted: false, mail: true, validity, last_uid, modseq, messages };

@@ -7,7 +7,8 @@
 //! Passwords are asked of the agent's saslauthd socket; the users' own never come here, but tokens that the gateway
 //! issued. Duplicate suppression is off (it swallows a different message of the same Message-ID): the door looks first.
 //! Mailboxes are made by the agent alone, since Cyrus's autocreate at LMTP accepts any name. What is deleted is kept for
-//! 30 days. The log-in at the gateways is a Secret of its own, included from where that is mounted. `munge8bit: no`, or raw 8-bit headers, common in Vietnamese mail, are stored as `X`. The LMTP port trusts its
+//! 30 days. The log-in at the gateways is a Secret of its own, included from where that is mounted. `munge8bit: no`, or raw 8-bit headers, common in Vietnamese mail, are stored as `X`. `sieve_utf8fileinto: yes`, since
+//! scripts name folders in UTF-8 (RFC 5228 2.1), and Cyrus would look for modified UTF-7. The LMTP port trusts its
 //! callers (`-a`) and is therefore on the loopback. IMAP and Sieve have no TLS here: nginx could not speak it to them.
 
 use super::{Files, files, fill};

@@ -20,8 +20,10 @@ use crate::world::{eventually, unique};
 
 /// The files of a store's spool that have this text.
 async fn files_with(pair: &Pair, ordinal: usize, text: &str) -> Result<usize, String> {
-    let command =
-        ["grep", "--recursive", "--files-with-matches", "--fixed-strings", "--", text, "/data/spool"];
+    // As Cyrus' user: root in this container may not read what is another's.
+    let user = ["setpriv", "--reuid=cyrus", "--regid=mail", "--clear-groups"];
+    let look = ["grep", "--recursive", "--files-with-matches", "--fixed-strings", "--", text, "/data/spool"];
+    let command = user.into_iter().chain(look);
     let params = AttachParams::default().container("cyrus").stderr(false);
     let pods = pair.world.api::<Pod>();
     let mut process = pods.exec(&pod(ordinal), command, &params).await.map_err(|e| e.to_string())?;

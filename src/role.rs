@@ -79,7 +79,7 @@ pub struct Report {
     /// Of seeding, returning or catching up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
-    /// The epoch began with a takeover that may have lost sight of changes.
+    /// It took over without having everything, in this epoch or an earlier one, and the other store has not followed since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale_takeover: Option<StaleTakeover>,
 }

@@ -32,7 +32,10 @@ pub(super) async fn run(
 ) -> Result<(), Error> {
     role::may_serve_alone(Path::new(DATA), &shard_name(settings))?;
     made("role.conf", role::without_a_replica())?;
-    let (status, registry, authority) = (all.status(|| None), all.registry(), all.authority(None));
+    let report = report_of(&settings.common.pod_name);
+    let role = serde_json::to_value(&report).ok();
+    let status = all.status(move || Some(("role", role.clone()?)));
+    let (registry, authority) = (all.registry(), all.authority(None));
     let Parts {
         replica,
         metrics,
@@ -54,7 +57,7 @@ pub(super) async fn run(
     let starts = watch::Sender::new(0);
     let address = SocketAddr::from(([0, 0, 0, 0], ports::ROLE));
     let asked = made(address, TcpListener::bind(address).await)?;
-    let role = role_of(&settings.common.pod_name);
+    let role = Router::new().route("/role", get(async move || Json(report)));
 
     let mut parts = JoinSet::new();
     parts.spawn(named("log", syslog::run(sockets.log, metrics.clone(), None)));
@@ -89,9 +92,9 @@ pub(super) async fn run(
     ended
 }
 
-/// Tells gateways that it serves, in no epoch: those that know already of a second store ask who does.
-fn role_of(pod: &str) -> Router {
-    let report = Report {
+/// It serves, in no epoch: gateways and an operator that know already of a second store ask who does.
+fn report_of(pod: &str) -> Report {
+    Report {
         pod: pod.to_owned(),
         epoch: 0,
         serving: true,
@@ -101,8 +104,7 @@ fn role_of(pod: &str) -> Router {
         lag: None,
         progress: None,
         stale_takeover: None,
-    };
-    Router::new().route("/role", get(async move || Json(report)))
+    }
 }
 
 /// Whose shard it is, as it is written on the volume.

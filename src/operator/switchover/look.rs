@@ -40,7 +40,8 @@ struct Answer {
 /// # Errors
 /// The API server's, if nothing is known.
 pub async fn known(client: &Client, board: &Board, name: &SystemName, shards: u32) -> Result<Shards, Error> {
-    if let Some(told) = board.told(name) {
+    // Of a shard that was added since, nothing is known yet.
+    if let Some(told) = board.told(name).filter(|told| told.len() == shards as usize) {
         return Ok(told);
     }
     let pods = pods(client, name).await?;

@@ -16,7 +16,7 @@ use kube::{
 };
 use tokio::{
     sync::watch,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, timeout},
 };
 
 use super::{
@@ -37,6 +37,8 @@ const REST: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(500);
 /// Systems looked at at the same time.
 const CONCURRENCY: usize = 8;
+/// Longest wait for the API server to take a system's labels, or an Event.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// After labels could not be written.
 const AGAIN: Duration = Duration::from_secs(30);
 
@@ -143,16 +145,18 @@ impl Watcher {
         let rests = shards.iter().all(Shard::is_at_rest);
         known.due = now + if rests { REST } else { BUSY };
         let turns = turns(&mut known.servers, &shards);
-        if known.labels <= now && !write_labels(&self.client, &name, &shards).await {
-            known.labels = now + AGAIN;
-        }
-        if self.board.put(&name, shards, now) {
+        if self.board.put(&name, shards.clone(), now) {
             self.news.send_modify(|count| *count += 1);
+        }
+        // What hangs keeps nobody from being looked at.
+        let labels = timeout(PATIENCE, write_labels(&self.client, &name, &shards));
+        if known.labels <= now && !labels.await.unwrap_or(false) {
+            known.labels = now + AGAIN;
         }
         for turn in turns {
             tracing::info!(system = %name, "{}", turn.note);
             if let Ok(system) = &object.0 {
-                self.events.publish(&system.object_ref(&()), event(turn)).await;
+                let _ = timeout(PATIENCE, self.events.publish(&system.object_ref(&()), event(turn))).await;
             }
         }
     }

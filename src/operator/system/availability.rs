@@ -94,8 +94,10 @@ fn pairs(
             None => Finding::yes(type_, "Available", "every shard is served"),
         };
     }
-    if *silent && pods.status.is_none() {
-        return pods;
+    if *silent && pods.status != Some(false) {
+        // Nobody answers the operator; that says nothing of those who ask for their mail.
+        let message = format!("no store tells whether it serves; {}", pods.message);
+        return Finding::unknown(type_, "NotObserved", message);
     }
     let why = why.map(|why| format!(": {why}")).unwrap_or_default();
     Finding::no(type_, "Unavailable", format!("{}{why}", missing.join("; ")))

@@ -45,6 +45,8 @@ const CONCURRENCY: u16 = 4;
 const DEBOUNCE: Duration = Duration::from_millis(100);
 /// Counts of mailboxes reach status this late, so that a thousand new ones are a few writes.
 const CENSUS_PAUSE: Duration = Duration::from_secs(1);
+/// News of stores is gathered for this long: all systems are looked at for each.
+const NEWS_PAUSE: Duration = Duration::from_secs(1);
 
 type System = Guarded<MailSystem>;
 
@@ -190,10 +192,12 @@ fn changes(census: watch::Receiver<Census>) -> impl Stream<Item = ()> + Send + '
     })
 }
 
-/// An item after each change of what is known of stores. Systems are few, so all are looked at.
+/// An item a moment after a change of what is known of stores. Systems are few, so all are looked at.
 fn every_change(news: watch::Receiver<u64>) -> impl Stream<Item = ()> + Send + 'static {
     stream::unfold(news, |mut news| async move {
         news.changed().await.ok()?;
+        tokio::time::sleep(NEWS_PAUSE).await;
+        news.mark_unchanged();
         Some(((), news))
     })
 }

@@ -142,7 +142,7 @@ impl Keeper {
             let change = |record: Record| {
                 let mut disk = record.disk;
                 disk.alone = !in_sync;
-                Record { disk, ..record }
+                Record { disk, stale: record.stale.filter(|_| !in_sync), ..record }
             };
             if let Err(error) = self.shared.change(change).await {
                 tracing::error!(%error, "it cannot be written whether the replica has everything");
@@ -353,7 +353,8 @@ impl Keeper {
             let span = StaleTakeover { from: record.in_sync_at, until: clock::unix() };
             let taken = move |record: Record| Record {
                 disk: record.disk.taken(epoch),
-                stale: stale.then_some(span),
+                // It stands until the other disk has followed: what that one has is missing for as long.
+                stale: if stale { Some(span) } else { record.stale },
                 ..record
             };
             return self.serve(epoch, sent, taken).await;

@@ -241,9 +241,14 @@ fn mail_in_a_lost_queue_volume_is_brought_back_once_the_volume_is_declared_lost(
         })
         .await;
         accounted(world, "False", "GatewayVolumeNew").await;
-        let replay = kubectl_mail(world, &["replay", "--lost-volume", &pod]);
-        let text = String::from_utf8_lossy(&replay.stdout).into_owned();
-        assert!(replay.status.success(), "{text}{}", String::from_utf8_lossy(&replay.stderr));
+        // The agent is there before Postfix is: "try again".
+        let text = eventually(LONG, "what waited in the lost volume is brought back", async || {
+            let replay = kubectl_mail(world, &["replay", "--lost-volume", &pod]);
+            let text = String::from_utf8_lossy(&replay.stdout).into_owned();
+            let wrong = String::from_utf8_lossy(&replay.stderr).into_owned();
+            if replay.status.success() { Ok(text) } else { Err(format!("{text}{wrong}")) }
+        })
+        .await;
         imap::wait_for(world, &an, &subject).await;
         accounted(world, "True", "Accounted").await;
         for subject in [&subject, &delivered] {

@@ -15,7 +15,7 @@ use super::{
     alone::shard_name,
     auth::{self, Replicator},
     back::Desk,
-    door::Door,
+    door::{Door, Locks},
     forever, made, named,
     probe::{CYRUS, DIRECTORY},
     role::{self, DATA, PeerKey, Role, Shared},
@@ -49,7 +49,9 @@ pub(super) async fn run(
     let role = open(settings, peers, &key, &all)?;
     let serving = role.shared().clone();
     let serves = move || serving.serves().map(Epoch::number);
-    let desk = Desk::new(PeerKey::new(&key), all.provisioner.clone(), Path::new(SPOOL), serves);
+    let deliveries = Locks::default();
+    let provisioning = (all.provisioner.clone(), deliveries.clone());
+    let desk = Desk::new(PeerKey::new(&key), provisioning, Path::new(SPOOL), serves);
     let role = role.with_routes(desk.routes());
     let address = SocketAddr::from(([0, 0, 0, 0], ports::ROLE));
     let listener = made(address, TcpListener::bind(address).await)?;
@@ -74,7 +76,8 @@ pub(super) async fn run(
     let host = &settings.common.mail_hostname;
     let door = Door::new(host, (shard, services.lmtp), replica.clone(), provisioner.clone(), metrics.clone())
         .of_pod(&settings.common.pod_name)
-        .letting_in(warnings.clone());
+        .letting_in(warnings.clone())
+        .sharing(deliveries);
     let status = status.merge(door.routes()).merge(usage.routes());
     let (channel, trouble) = mpsc::unbounded_channel();
     let (drained, is_drained) = watch::channel(true);

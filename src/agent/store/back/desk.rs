@@ -23,8 +23,8 @@ use super::{
 };
 use crate::{
     agent::store::{
-        door::holds::holds,
-        provision::{Need, Owned, Provisioner},
+        door::{Locks, holds::holds},
+        provision::{Failure, Need, Owned, Provisioner},
         role::PeerKey,
     },
     journal::JournalId,
@@ -43,17 +43,20 @@ pub struct Desk {
     serves: Arc<dyn Fn() -> Option<u64> + Send + Sync>,
     /// One change at a time: what is looked for must not come in between.
     turn: Arc<Mutex<()>>,
+    /// The door's.
+    deliveries: Locks,
 }
 
 impl Desk {
-    /// Of a store whose Cyrus keeps its mail in `spool`.
+    /// Of a store whose Cyrus keeps its mail in `spool`, and whose door takes `deliveries`.
     pub fn new(
         key: PeerKey,
-        provisioner: Provisioner,
+        (provisioner, deliveries): (Provisioner, Locks),
         spool: &Path,
         serves: impl Fn() -> Option<u64> + Send + Sync + 'static,
     ) -> Self {
-        Self { key, provisioner, spool: spool.into(), serves: Arc::new(serves), turn: Arc::default() }
+        let (serves, turn) = (Arc::new(serves), Arc::default());
+        Self { key, provisioner, spool: spool.into(), serves, turn, deliveries }
     }
 
     /// The routes of [`super::protocol`].
@@ -123,9 +126,16 @@ impl Desk {
     /// Whether the mailbox of the address is the same owner's; it is made if the directory wants one.
     async fn is_owned(&self, ask: &Ask) -> io::Result<bool> {
         let Some(owner) = ask.owner.as_deref().filter(|owner| *owner != NOBODY) else { return Ok(false) };
-        // Whatever hinders it, there may be one.
-        if let Err(failure) = self.provisioner.ensure(&ask.address, Need::Mailbox).await {
-            tracing::debug!(address = ask.address, %failure, "no mailbox is made for what comes back");
+        match self.provisioner.ensure(&ask.address, Need::Mailbox).await {
+            // What will pass says nothing of whose it is: it is asked again.
+            Err(
+                failure @ (Failure::Moving | Failure::Refused(_) | Failure::Unavailable(_) | Failure::Late),
+            ) => return Err(io::Error::other(failure)),
+            // There may be one all the same.
+            Err(failure) => {
+                tracing::info!(address = ask.address, %failure, "no mailbox is made for what comes back");
+            }
+            Ok(()) => {}
         }
         let recorded = self.provisioner.recorded_owner(&ask.address).await.map_err(io::Error::other)?;
         Ok(recorded.as_deref() == Some(owner))
@@ -134,6 +144,11 @@ impl Desk {
     async fn take(&self, ask: Append, message: Bytes) -> io::Result<()> {
         let _turn = self.turn.lock().await;
         let id = ask.id.as_deref().map(str::as_bytes).and_then(JournalId::parse).filter(|_| ask.new);
+        // The same message may be at the door.
+        let _deliveries = match id {
+            Some(id) => self.deliveries.take(vec![ask.address.clone()], id).await,
+            None => Vec::new(),
+        };
         if let Some(id) = id
             && holds(&self.provisioner, &ask.address, id).await.map_err(io::Error::other)?
         {

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     agent::store::{
+        door::Locks,
         metrics::Metrics,
         password::AdminPassword,
         provision::{Access, Provisioner},
@@ -107,7 +108,7 @@ async fn world() -> World {
     let provisioner =
         Provisioner::new(directory(), 0, access, Metrics::default(), mpsc::unbounded_channel().0);
     let spool = tempfile::tempdir().unwrap();
-    let desk = Desk::new(PeerKey::new("k"), provisioner, spool.path(), || Some(7));
+    let desk = Desk::new(PeerKey::new("k"), (provisioner, Locks::default()), spool.path(), || Some(7));
     tokio::spawn(async move { axum::serve(http, desk.routes()).await });
     script.lock().unwrap().folders = vec![("", "i1"), ("/Work", "w1")];
     let peer = PeerClient::new("127.0.0.1".into(), PeerKey::new("k")).at(port);

@@ -13,10 +13,10 @@ type Key = (String, JournalId);
 
 /// All that are being delivered. Clones share it.
 #[derive(Clone, Default)]
-pub(super) struct Locks(Arc<Mutex<HashMap<Key, Arc<Turn<()>>>>>);
+pub struct Locks(Arc<Mutex<HashMap<Key, Arc<Turn<()>>>>>);
 
 /// While it is held, nobody else delivers the same.
-pub(super) struct Lock {
+pub struct Lock {
     locks: Locks,
     key: Key,
     turn: Option<OwnedMutexGuard<()>>,
@@ -25,7 +25,7 @@ pub(super) struct Lock {
 impl Locks {
     /// Waits until nobody delivers this message into one of these mailboxes. In their order, so that no two wait for one
     /// another.
-    pub(super) async fn take(&self, mut addresses: Vec<String>, id: JournalId) -> Vec<Lock> {
+    pub async fn take(&self, mut addresses: Vec<String>, id: JournalId) -> Vec<Lock> {
         addresses.sort_unstable();
         addresses.dedup();
         let mut taken = Vec::with_capacity(addresses.len());

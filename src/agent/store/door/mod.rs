@@ -44,7 +44,7 @@ use crate::{
     journal::completion::Receipt,
     wire::{lmtp::ServerCodec, reply::Reply},
 };
-use locks::Locks;
+pub use locks::Locks;
 use periods::Period;
 use session::Session;
 use upstream::Upstream;
@@ -95,6 +95,12 @@ impl Door {
     #[must_use]
     pub fn letting_in(self, warnings: Warnings) -> Self {
         Self { warnings: Some(warnings), ..self }
+    }
+
+    /// The same door, whose deliveries others know of.
+    #[must_use]
+    pub fn sharing(self, locks: Locks) -> Self {
+        Self { locks, ..self }
     }
 
     /// The same door, which says in its answers that the message is in `pod`.

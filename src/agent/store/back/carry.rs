@@ -96,9 +96,11 @@ impl Carrier {
 
     async fn list(&self, account: &Account) -> io::Result<Mailbox> {
         let (spool, Account { address, folders, .. }) = (self.spool.clone(), account.clone());
-        spawn_blocking(move || listing::mailbox(&spool, &address, &folders))
-            .await
-            .map_err(io::Error::other)?
+        let read = move || {
+            let mailbox = listing::mailbox(&spool, &address, &folders)?;
+            listing::is_whole(&spool, &mailbox, &folders).map(|()| mailbox)
+        };
+        spawn_blocking(read).await.map_err(io::Error::other)?
     }
 
     async fn find(&self, account: &Account) -> io::Result<Found> {

@@ -142,6 +142,25 @@ pub fn mailbox<'a>(
     Ok(Mailbox { address: address.to_owned(), folders })
 }
 
+/// Whether all of the folders `ids` that have messages on the disk are in what was read: one without an index, or whose
+/// header names another mailbox, would be taken for none and be deleted with its messages. It blocks.
+///
+/// # Errors
+/// One is missing, and which.
+pub fn is_whole(spool: &Path, mailbox: &Mailbox, ids: &[String]) -> io::Result<()> {
+    let read = |id: &&String| mailbox.folders.iter().any(|folder| folder.id == **id);
+    for id in ids.iter().filter(|id| !read(id)) {
+        let Some(files) = path_of(spool, id).and_then(|path| fs::read_dir(path).ok()) else { continue };
+        let mut names = files.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        if names.any(|name| name.strip_suffix('.').is_some_and(|uid| uid.parse::<u32>().is_ok())) {
+            return Err(io::Error::other(format!(
+                "folder {id}: it has messages, and no index or no name of this mailbox"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// What `work` reads of the folder `id`, in which Cyrus may be writing; nothing if it is not there.
 fn patiently<T>(id: &str, work: impl Fn() -> Result<T, Scan>) -> io::Result<Option<T>> {
     let mut tries = TRIES.0;
@@ -293,5 +312,26 @@ mod tests {
         fs::write(files.join("cyrus.header"), header_with("x.vn!user.an", "()")).unwrap();
         let error = folder(spool.path(), "ab1").unwrap_err().to_string();
         assert!(error.starts_with("folder ab1: "), "{error}");
+    }
+
+    #[test]
+    fn a_folder_with_messages_that_was_not_read_is_an_error_that_names_it() {
+        let spool = tempfile::tempdir().unwrap();
+        let (files, ids) = (spool.path().join("uuid/a/b/ab1"), ["ab1".to_owned(), "ab2".to_owned()]);
+        fs::create_dir_all(&files).unwrap();
+        let none = Mailbox { address: "an@x.vn".into(), folders: Vec::new() };
+        fs::write(files.join("cyrus.cache"), "x").unwrap();
+        assert!(is_whole(spool.path(), &none, &ids).is_ok(), "nothing is in it");
+        fs::write(files.join("7."), "From: x").unwrap();
+        let error = is_whole(spool.path(), &none, &ids).unwrap_err().to_string();
+        assert!(error.starts_with("folder ab1: it has messages"), "{error}");
+        let (index, cache) = listed(&[Listed { uid: 7, ..Listed::default() }]);
+        fs::write(files.join("cyrus.index"), index).unwrap();
+        fs::write(files.join("cyrus.cache"), cache).unwrap();
+        fs::write(files.join("cyrus.header"), header_with("x.vn!user.an", "()")).unwrap();
+        let whole = mailbox(spool.path(), "an@x.vn", &ids).unwrap();
+        assert!(is_whole(spool.path(), &whole, &ids).is_ok());
+        let others = mailbox(spool.path(), "binh@x.vn", &ids).unwrap();
+        assert!(is_whole(spool.path(), &others, &ids).is_err(), "its header names another");
     }
 }

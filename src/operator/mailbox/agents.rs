@@ -6,8 +6,6 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -17,6 +15,7 @@ use super::index::Key;
 use crate::{
     agent::sockets::passwords::ldap::Report as Service,
     directory::Keeping,
+    http,
     journal::{ledger, writer::Report},
     names::{Component, MANAGER, REPLICA, ROLE_LABEL, SHARD_LABEL, SystemName, ports},
 };
@@ -291,16 +290,7 @@ pub async fn get<T: DeserializeOwned>(ip: &str, path: &str) -> Option<T> {
 
 async fn fetch<T: DeserializeOwned>(ip: &str, path: &str) -> Option<T> {
     let stream = TcpStream::connect((ip, ports::HTTP)).await.ok()?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
-    let exchange = async {
-        let request = hyper::Request::get(path).header("host", ip).body(Empty::<bytes::Bytes>::new()).ok()?;
-        let response = sender.send_request(request).await.ok()?;
-        let body = Limited::new(response.into_body(), LARGEST).collect().await.ok()?.to_bytes();
-        drop(sender);
-        serde_json::from_slice(&body).ok()
-    };
-    let (answer, _) = tokio::join!(exchange, connection);
-    answer
+    serde_json::from_slice(&http::fetch(stream, ip, path, LARGEST).await.ok()?).ok()
 }
 
 #[cfg(test)]

@@ -135,7 +135,7 @@ fn holds_a_lock(repo: &Repo, host: Option<&str>) -> Child {
         Some(host) => {
             let mut command = Command::new("unshare");
             command
-                .args(["--uts", "sh", "-c", "hostname \"$0\"; exec \"$@\"", host])
+                .args(["--uts", "sh", "-c", "hostname \"$0\" && exec \"$@\"", host])
                 .arg(stock.get_program());
             command.args(stock.get_args());
             command.envs(stock.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -145,8 +145,10 @@ fn holds_a_lock(repo: &Repo, host: Option<&str>) -> Child {
     command.current_dir(repo.folder.path()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
     let child = command.spawn().unwrap();
     let began = Instant::now();
-    while repo.files("locks").is_empty() {
-        assert!(began.elapsed() < Duration::from_secs(30), "it takes no lock");
+    // A lock has the hash of its content as its name; until it is whole it has another.
+    let whole = |path: &PathBuf| path.file_name().is_some_and(|name| name.len() == 64);
+    while !repo.files("locks").iter().any(whole) {
+        assert!(began.elapsed() < Duration::from_mins(2), "it takes no lock");
         std::thread::sleep(Duration::from_millis(20));
     }
     child

@@ -79,10 +79,10 @@ fn are(roles: &[Option<String>], expected: [&str; 2]) -> bool {
     roles.iter().map(Option::as_deref).eq(expected.map(Some))
 }
 
-/// What the controller of StatefulSets, which does not run here, says of pods that it found ready: it is not asked.
-async fn looked_at(api: &TestApi) {
+/// What the controller of StatefulSets, which does not run here, says of the pods: so many are ready.
+async fn looked_at(api: &TestApi, ready: u32) {
     let sets: Api<StatefulSet> = Api::namespaced(api.client.clone(), &api.namespace);
-    let status = json!({"status": {"observedGeneration": 1, "replicas": 2, "readyReplicas": 2}});
+    let status = json!({"status": {"observedGeneration": 1, "replicas": 2, "readyReplicas": ready}});
     sets.patch_status("demo-store-0", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
 }
 
@@ -137,9 +137,13 @@ async fn who_serves_is_in_the_status_the_labels_the_events_and_the_figures() {
     let told = eventually(told, |told| !told.is_empty()).await;
     assert_eq!(told, ["demo-store-0-1 serves shard 0 in epoch 5, demo-store-0-0 served it in epoch 4"]);
 
-    // Nobody answers any more: nothing is known, and what was said of the takeover stands.
-    looked_at(&api).await;
+    // Nobody answers the operator, which says nothing of those who ask for their mail as long as pods are ready.
+    looked_at(&api, 2).await;
     *says[1].lock().unwrap() = Value::Null;
+    let (silent, _) = condition(&api, "StoreAvailable", "NotObserved").await;
+    assert_eq!(silent.status, "Unknown");
+    // None is ready either: nothing is known of replication, and what was said of the takeover stands.
+    looked_at(&api, 0).await;
     let (down, _) = condition(&api, "StoreAvailable", "Unavailable").await;
     assert_eq!(down.status, "False");
     assert!(down.message.contains("demo-store-0-1 does not answer"), "{}", down.message);

@@ -36,6 +36,7 @@ pub mod directory;
 pub mod failover;
 pub mod http;
 pub mod images;
+pub mod job;
 pub mod journal;
 pub mod metrics;
 pub mod names;

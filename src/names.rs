@@ -9,8 +9,17 @@ pub const MANAGER: &str = "mail-operator";
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Label with the name of the MailSystem that an object is part of.
 pub const INSTANCE: &str = "app.kubernetes.io/instance";
-/// Label with the number of a store shard.
+/// Label with the number of a store shard. As an annotation of a Mailbox that came back from a backup: the shard that had its
+/// mail, and is to have it again.
 pub const SHARD_LABEL: &str = "mail.angiang.gov.vn/shard";
+/// Label with the name of the MailBackup that a Job or a snapshot is of.
+pub const BACKUP_LABEL: &str = "mail.angiang.gov.vn/backup";
+/// Label of a Job, and of what it needs, with the run of a MailBackup, or the MailRestore, that it is a part of.
+pub const RUN_LABEL: &str = "mail.angiang.gov.vn/run";
+/// Annotation of a Job with what its pod said at its end, so that it is known when the pod is gone.
+pub const RESULT: &str = "mail.angiang.gov.vn/result";
+/// Finalizer of a MailSnapshot whose snapshots are forgotten in the repository when it is deleted.
+pub const FORGET: &str = "mail.angiang.gov.vn/forget";
 /// Annotation with the hash of what a pod mounts, so that it is replaced when that changes.
 pub const CONFIG_HASH: &str = "mail.angiang.gov.vn/config-hash";
 
@@ -27,6 +36,24 @@ pub const CONFIRM_DELETION: &str = "mail.angiang.gov.vn/confirm-deletion";
 /// Annotation by which a Mailbox that was suspended for bulk sending may send again; its value repeats
 /// `status.sendingSuspended.since`.
 pub const RESUME_SENDING: &str = "mail.angiang.gov.vn/resume-sending";
+
+/// Annotation by which a MailBackup runs now, whatever its schedule; its value is the time at which that was asked for, and
+/// `status.lastRunNow` repeats it once it was acted on.
+pub const RUN_NOW: &str = "mail.angiang.gov.vn/run-now";
+
+/// Type of the Secrets with objects that go along with a backup.
+pub const OBJECTS_TYPE: &str = "mail.angiang.gov.vn/objects";
+/// Annotation of a Secret that came back from a backup: the address of the mailbox whose generated password it holds. The
+/// Mailbox with that address comes to own it.
+pub const PASSWORD_OF: &str = "mail.angiang.gov.vn/password-of";
+/// Annotation of a Mailbox that came back from a backup: the addresses that it had and that went on reaching it, with commas
+/// between. They are among its aliases.
+pub const FORMER_ADDRESSES: &str = "mail.angiang.gov.vn/former-addresses";
+/// Annotation of a Mailbox that came back from a backup: the address that it was to get and could not.
+pub const WANTED_ADDRESS: &str = "mail.angiang.gov.vn/wanted-address";
+/// Annotation of a namespace into which objects of a MailSystem in another one may come back; its value is
+/// `<namespace>/<name>` of the MailSystem.
+pub const RECOVER: &str = "mail.angiang.gov.vn/recover";
 
 /// Annotations of a shard's Lease ([`SystemName::store`] is its name): who is primary is decided over them. Each change is
 /// a compare-and-swap by an agent; the last two are for people and for `kubectl mail`.

@@ -30,9 +30,12 @@ fn the_committed_definitions_are_those_of_the_code() {
     assert_eq!(
         generated.keys().collect::<Vec<_>>(),
         [
+            "mailbackups.yaml",
             "mailboxes.yaml",
             "maildomains.yaml",
             "mailgroups.yaml",
+            "mailrestores.yaml",
+            "mailsnapshots.yaml",
             "mailsystems.yaml",
             "retiredmailboxes.yaml"
         ]

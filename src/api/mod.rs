@@ -3,15 +3,19 @@
 //! What the API server can refuse at apply it refuses by the rules here; everything that depends on other objects
 //! becomes a condition (see [`crate::operator`]). All kinds are namespaced and in the category `mail`.
 
+pub mod backup;
 pub mod domain;
 pub mod group;
 pub mod limits;
 pub mod mailbox;
+pub mod restore;
 pub mod retired;
 mod schema;
+pub mod snapshot;
 pub mod system;
 pub mod usage;
 
+pub use backup::{MailBackup, MailBackupSpec, MailBackupStatus};
 pub use domain::{MailDomain, MailDomainSpec, MailDomainStatus};
 pub use group::{ExternalMembers, MailGroup, MailGroupSpec, MailGroupStatus, Posting};
 pub use limits::{DomainLimits, MailboxLimits, SystemLimits};
@@ -19,7 +23,9 @@ pub use mailbox::{
     AppPassword, AppPasswordState, AppPasswordStatus, Mailbox, MailboxSpec, MailboxState, MailboxStatus,
     MailboxType, MemberRight, Protocol, SendingSuspended, WhileSuspended,
 };
+pub use restore::{MailRestore, MailRestoreSpec, MailRestoreStatus};
 pub use retired::{RetiredMailbox, RetiredMailboxSpec, RetiredMailboxStatus};
+pub use snapshot::{MailSnapshot, MailSnapshotSpec, MailSnapshotStatus};
 pub use system::{MailSystem, MailSystemSpec, MailSystemStatus};
 pub use usage::{MailboxUsage, ProtocolTimes};
 
@@ -32,7 +38,16 @@ pub const GROUP: &str = "mail.angiang.gov.vn";
 /// Every custom resource definition of the project, in the order in which they are installed.
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    [MailSystem::crd(), MailDomain::crd(), Mailbox::crd(), MailGroup::crd(), RetiredMailbox::crd()]
-        .map(schema::tidy)
-        .into()
+    [
+        MailSystem::crd(),
+        MailDomain::crd(),
+        Mailbox::crd(),
+        MailGroup::crd(),
+        RetiredMailbox::crd(),
+        MailBackup::crd(),
+        MailSnapshot::crd(),
+        MailRestore::crd(),
+    ]
+    .map(schema::tidy)
+    .into()
 }

@@ -53,6 +53,11 @@ use serde::{Deserialize, Serialize};
         json_path = ".status.conditions[?(@.type==\"ReplicationHealthy\")].status"
     ),
     printcolumn(name = "Mailboxes", type_ = "integer", json_path = ".status.mailboxes"),
+    printcolumn(
+        name = "Backup",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"BackupVerified\")].status"
+    ),
     printcolumn(name = "Cert", type_ = "string", json_path = ".status.certificateExpiry", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = kube::core::Rule::new("self.metadata.name.matches('^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$')").message(

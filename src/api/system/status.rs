@@ -12,7 +12,8 @@ pub struct MailSystemStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Ready`, `GatewayAvailable`, `StoreAvailable`, `AntispamAvailable`, `AntivirusAvailable`, `CertificateValid`; with a
-    /// journal `JournalHealthy` and `DeliveryAccounted`; with two stores for each shard `ReplicationHealthy`.
+    /// journal `JournalHealthy` and `DeliveryAccounted`; with two stores for each shard `ReplicationHealthy`; and
+    /// `BackupVerified`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "super::super::schema::conditions")]
     pub conditions: Vec<Condition>,

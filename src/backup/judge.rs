@@ -49,6 +49,8 @@ pub enum Reason {
     Engine(EngineReason),
     /// There was nothing to back up: no mailbox.
     Empty,
+    /// None of the mailboxes is one of those that are to be backed up.
+    SelectorMatchesNothing,
     /// Folders could not be read, or messages have no file: the manifest does not hold all.
     Incomplete,
     /// The snapshot has fewer files than were frozen.
@@ -78,10 +80,15 @@ pub struct Verdict {
 /// Judges a run.
 #[must_use]
 pub fn judge(evidence: &Evidence<'_>) -> Verdict {
-    let gone = |id: &&SnapshotId| {
-        evidence.listed.is_ok_and(|listed| !listed.iter().any(|snapshot| snapshot.id == **id))
-    };
-    Verdict { outcome: outcome(evidence), vanished: evidence.expected.iter().filter(gone).cloned().collect() }
+    let vanished = evidence.listed.map(|listed| vanished(evidence.expected, listed));
+    Verdict { outcome: outcome(evidence), vanished: vanished.unwrap_or_default() }
+}
+
+/// Those that were expected and are not listed.
+#[must_use]
+pub fn vanished(expected: &[SnapshotId], listed: &[Snapshot]) -> Vec<SnapshotId> {
+    let gone = |id: &&SnapshotId| !listed.iter().any(|snapshot| snapshot.id == **id);
+    expected.iter().filter(gone).cloned().collect()
 }
 
 fn outcome(evidence: &Evidence<'_>) -> Result<SnapshotId, (Reason, String)> {
@@ -105,7 +112,11 @@ fn outcome(evidence: &Evidence<'_>) -> Result<SnapshotId, (Reason, String)> {
 }
 
 impl Frozen {
-    fn judged(&self) -> Result<(), (Reason, String)> {
+    /// Whether there is something, each folder could be read, and each message has its file.
+    ///
+    /// # Errors
+    /// One of it is not so.
+    pub fn judged(&self) -> Result<(), (Reason, String)> {
         let Self { mailboxes, counts, found, wrong, cleaned, unread, .. } = *self;
         if mailboxes == 0 {
             return Err((Reason::Empty, "the store has no mailbox".to_owned()));

@@ -7,7 +7,7 @@
 //!  snapshots in the repository ─▶ retention ─▶ ids to forget
 //! ```
 //!
-//! [`schedule`], [`manifest`], [`judge`], [`retention`] and, in [`restic`], all but the process are pure. What reads a
+//! [`schedule`], [`manifest`], [`judge`], [`retention`], [`snapshots`], [`tags`] and, in [`restic`], all but the process are pure. What reads a
 //! store's volume is in [`agent::store::backup`](crate::agent::store::backup). The format of manifests is in `docs/backup-format.md`.
 
 pub mod judge;
@@ -15,3 +15,5 @@ pub mod manifest;
 pub mod restic;
 pub mod retention;
 pub mod schedule;
+pub mod snapshots;
+pub mod tags;

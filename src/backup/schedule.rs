@@ -127,6 +127,18 @@ impl Schedule {
         instants.find(|at| *at <= until)
     }
 
+    /// The longest time between two of the next runs.
+    #[must_use]
+    pub fn interval(&self, now: Timestamp) -> Option<SignedDuration> {
+        let mut times = vec![self.next(now)?];
+        while times.len() < 9
+            && let Some(next) = times.last().and_then(|last| self.next(*last))
+        {
+            times.push(next);
+        }
+        times.iter().zip(times.iter().skip(1)).map(|(one, next)| next.duration_since(*one)).max()
+    }
+
     /// Whether there is a run on this day.
     fn fits(&self, day: Date) -> bool {
         let time = self.times.iter().flatten().next().copied().unwrap_or_default();

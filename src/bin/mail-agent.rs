@@ -1,4 +1,5 @@
-//! The agent beside a mail daemon: `gateway` serves Postfix and nginx, `store` runs Cyrus, `antispam` gives Rspamd keys.
+//! The agent beside a mail daemon: `gateway` serves Postfix and nginx, `store` runs Cyrus, `antispam` gives Rspamd keys. And `job`
+//! works on backups.
 
 use std::{io, process::ExitCode};
 
@@ -7,7 +8,7 @@ use mail_operator::{
     agent::{
         antispam,
         directory::{Disk, Replica, follow, in_cluster},
-        gateway,
+        gateway, job,
         settings::{AntispamSettings, Common, GatewaySettings, StoreSettings},
         store,
     },
@@ -33,6 +34,8 @@ enum Agent {
     Store(Box<StoreSettings>),
     /// The agent of an anti-spam pod.
     Antispam(Box<AntispamSettings>),
+    /// Works on a backup, and ends.
+    Job(Box<job::JobSettings>),
     /// What a store's agent starts to end Cyrus when it cannot do so itself.
     #[command(hide = true)]
     Watchdog,
@@ -55,7 +58,7 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     telemetry::init();
     match run(arguments.agent).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             tracing::error!(%error, "the agent ends");
             ExitCode::FAILURE
@@ -63,7 +66,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(agent: Agent) -> Result<(), Error> {
+async fn run(agent: Agent) -> Result<ExitCode, Error> {
     let shutdown = shutdown::on_signal()?;
     match agent {
         Agent::Gateway(settings) => {
@@ -75,10 +78,11 @@ async fn run(agent: Agent) -> Result<(), Error> {
             store::run(*settings, replica, shutdown).await?;
         }
         Agent::Antispam(settings) => antispam::run(*settings, in_cluster(), shutdown).await?,
+        Agent::Job(settings) => return Ok(job::run(*settings, shutdown).await),
         // It outlives signals to the agent, for it ends with it.
         Agent::Watchdog => tokio::task::block_in_place(store::watch_over_cyrus)?,
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 fn directory(

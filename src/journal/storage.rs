@@ -168,6 +168,20 @@ impl Storage {
         within(0, named.take(limit).try_collect()).await.map_err(StorageError::from)
     }
 
+    /// Bytes of all objects below the prefix, whatever they are.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub async fn size(&self) -> Result<u64, StorageError> {
+        let (client, prefix) = (self.client()?, Path::from(self.location.prefix.as_str()));
+        let (mut objects, mut sum) = (client.list(Some(&prefix)), 0);
+        // One request is for many; each has its time.
+        while let Some(object) = within(0, objects.try_next()).await? {
+            sum += object.size;
+        }
+        Ok(sum)
+    }
+
     /// What a segment holds.
     ///
     /// # Errors

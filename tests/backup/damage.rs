@@ -126,7 +126,7 @@ async fn a_repository_without_its_configuration_or_its_key_is_never_made_anew() 
 }
 
 /// A backup that holds its lock until it is killed, on a host of this name.
-fn holds_a_lock(repo: &Repo, host: Option<&str>) -> Child {
+pub(crate) fn holds_a_lock(repo: &Repo, host: Option<&str>) -> Child {
     let file = File::create(repo.path("source/large")).unwrap();
     file.set_len(64 << 30).unwrap();
     let stock = repo.stock(&["backup", "--limit-upload", "1", "source/large"]);
@@ -154,7 +154,7 @@ fn holds_a_lock(repo: &Repo, host: Option<&str>) -> Child {
     child
 }
 
-fn kill(mut child: Child) {
+pub(crate) fn kill(mut child: Child) {
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -5,7 +5,13 @@
 mod damage;
 mod ends;
 mod engine;
+mod job;
+mod objects;
+mod order;
+mod pod;
+mod proof;
 mod repository;
+mod restore;
 mod runs;
 #[path = "../journal/s3.rs"]
 #[allow(dead_code)]

@@ -43,6 +43,15 @@ pub(crate) fn noise(length: usize) -> Vec<u8> {
     bytes
 }
 
+/// The same as text, two letters for a byte.
+pub(crate) fn noisy_text(length: usize) -> String {
+    use std::fmt::Write;
+    noise(length).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
 pub(crate) struct Repo {
     pub(crate) folder: TempDir,
     pub(crate) restic: Restic,

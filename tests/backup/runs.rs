@@ -55,6 +55,8 @@ impl Store {
             alone: true,
             expected: Vec::new(),
             depth: Depth::Digest,
+            mailboxes: None,
+            objects: None,
         }
     }
 
@@ -75,7 +77,7 @@ fn quiet() -> Progress {
 }
 
 /// The manifests of a restored snapshot.
-fn manifests(root: &std::path::Path) -> (Head, Vec<Contents>) {
+pub(crate) fn manifests(root: &std::path::Path) -> (Head, Vec<Contents>) {
     let folder = root.join("manifest");
     let mut index = IndexReader::new(File::open(folder.join(INDEX)).unwrap()).unwrap();
     let mut all = Vec::new();
@@ -135,10 +137,7 @@ async fn the_next_run_stores_what_is_new_and_a_manifest_tells_the_difference() {
     job.expected = vec![first.clone()];
     let report = run(job, CancellationToken::new(), quiet()).await;
     let summary = report.summary.unwrap();
-    assert_eq!(
-        (summary.total_files_processed, report.frozen.files),
-        (report.frozen.files, report.frozen.files)
-    );
+    assert_eq!(summary.total_files_processed, report.frozen.files);
     // A message, and nothing of the other mailbox is stored again but what Cyrus may change.
     assert_eq!(summary.files_new, 1, "{summary:?}");
     assert_eq!(report.verdict.vanished, []);

@@ -29,6 +29,8 @@ impl Volume {
     pub(crate) fn put(&self, id: &str, name: &str, messages: &[&str]) {
         let folder = self.folder(id);
         fs::create_dir_all(&folder).unwrap();
+        // Cyrus quotes what is no atom.
+        let name = if name.contains(' ') { format!("\"{name}\"") } else { name.to_owned() };
         let list = format!("%(T e N {name} I {id} A %(an lrs) U ($Label1))\n");
         let header = [GREETING, list.as_bytes()].concat();
         let mut index = vec![0; 160];

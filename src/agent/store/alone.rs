@@ -9,9 +9,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Error, Parts, SPOOL, Sockets, auth, cyrus,
     door::Door,
-    forever, made, named, probe,
-    role::{self, DATA},
-    sessions, syslog,
+    forever, made, named, probe, restore,
+    role::{self, DATA, PeerKey},
+    sessions,
+    signed::read_key,
+    syslog,
 };
 use crate::{
     agent::settings::StoreSettings,
@@ -22,6 +24,9 @@ use crate::{
 
 /// The services of a store that has no replica.
 const CYRUS_CONF: &str = "/config/cyrus.conf";
+
+/// What it has in place of an epoch.
+const EPOCH: u64 = 0;
 
 /// Runs it until `shutdown`.
 pub(super) async fn run(
@@ -35,6 +40,7 @@ pub(super) async fn run(
     let report = report_of(&settings.common.pod_name);
     let role = serde_json::to_value(&report).ok();
     let status = all.status(move || Some(("role", role.clone()?)));
+    let restores = restores(settings, &all);
     let (registry, authority) = (all.registry(), all.authority(None));
     let Parts {
         replica,
@@ -57,7 +63,7 @@ pub(super) async fn run(
     let starts = watch::Sender::new(0);
     let address = SocketAddr::from(([0, 0, 0, 0], ports::ROLE));
     let asked = made(address, TcpListener::bind(address).await)?;
-    let role = Router::new().route("/role", get(async move || Json(report)));
+    let role = Router::new().route("/role", get(async move || Json(report))).merge(restores);
 
     let mut parts = JoinSet::new();
     parts.spawn(named("log", syslog::run(sockets.log, metrics.clone(), None)));
@@ -92,11 +98,27 @@ pub(super) async fn run(
     ended
 }
 
+/// Where mail comes back. Without the key nobody is let in, and mail is served all the same.
+fn restores(settings: &StoreSettings, all: &Parts) -> Router {
+    match read_key(&settings.peer_key_file) {
+        Ok(key) => {
+            let directory = (all.replica.clone(), settings.shard);
+            let (key, provisioner) = (PeerKey::new(&key), all.provisioner.clone());
+            restore::Desk::new(key, directory, provisioner, Path::new(SPOOL), || Some(EPOCH)).routes()
+        }
+        Err(error) => {
+            let file = settings.peer_key_file.display();
+            tracing::error!(%error, %file, "no restore can bring mail here");
+            Router::new()
+        }
+    }
+}
+
 /// It serves, in no epoch: gateways and an operator that know already of a second store ask who does.
 fn report_of(pod: &str) -> Report {
     Report {
         pod: pod.to_owned(),
-        epoch: 0,
+        epoch: EPOCH,
         serving: true,
         phase: Phase::Primary,
         in_sync: false,

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A shard has one store ([`alone`]), or two of which one serves ([`pair`], [`role`]) and sends what it changes to the other
-//! ([`replication`]).
+//! ([`replication`]). Whichever serves takes mail that a restore brings back ([`restore`]).
 //!
 //! It runs without privileges and needs no API server once the directory is on its disk. Mail is deleted only
 //! when the directory says to purge it.
@@ -17,16 +17,20 @@ mod alone;
 mod auth;
 mod back;
 pub mod backup;
-mod cyrus;
+pub(super) mod cyrus;
 mod door;
 mod metrics;
 mod pair;
-mod password;
+pub(super) mod password;
 mod probe;
 mod provision;
 mod replication;
+pub mod restore;
 mod role;
+#[cfg(test)]
+mod scripted;
 mod sessions;
+mod signed;
 mod syslog;
 #[cfg(test)]
 mod testing;
@@ -44,7 +48,6 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use self::role::watchdog::run as watch_over_cyrus;
 use self::{
     auth::{Authority, Replicator},
     metrics::Metrics,
@@ -54,6 +57,10 @@ use self::{
     sessions::Opened,
     usage::Usage,
     warnings::Warnings,
+};
+pub use self::{
+    role::{PeerClient, PeerKey, watchdog::run as watch_over_cyrus},
+    signed::read_key,
 };
 use super::{directory::Replica, settings::StoreSettings};
 use crate::{http::Readiness, metrics::registry, names::ports};

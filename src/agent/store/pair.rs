@@ -1,6 +1,6 @@
 //! One of a shard's two stores: it serves only while its role is primary.
 
-use std::{fs, io, net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -18,8 +18,11 @@ use super::{
     door::{Door, Locks},
     forever, made, named,
     probe::{CYRUS, DIRECTORY},
+    restore,
     role::{self, DATA, PeerKey, Role, Shared},
-    sessions, syslog,
+    sessions,
+    signed::read_key,
+    syslog,
 };
 use crate::{
     agent::{
@@ -52,7 +55,12 @@ pub(super) async fn run(
     let deliveries = Locks::default();
     let provisioning = (all.provisioner.clone(), deliveries.clone());
     let desk = Desk::new(PeerKey::new(&key), provisioning, Path::new(SPOOL), serves);
-    let role = role.with_routes(desk.routes());
+    let directory = (all.replica.clone(), settings.shard);
+    let serving = role.shared().clone();
+    let serves = move || serving.serves().map(Epoch::number);
+    let restores =
+        restore::Desk::new(PeerKey::new(&key), directory, all.provisioner.clone(), Path::new(SPOOL), serves);
+    let role = role.with_routes(desk.routes().merge(restores.routes()));
     let address = SocketAddr::from(([0, 0, 0, 0], ports::ROLE));
     let listener = made(address, TcpListener::bind(address).await)?;
     let (shared, service) = (role.shared().clone(), role.service());
@@ -130,12 +138,6 @@ fn open(settings: &StoreSettings, peers: &str, key: &str, all: &Parts) -> Result
     Ok(Role::open(&settings, all.metrics.clone())?)
 }
 
-/// An empty key would let everybody in.
-fn read_key(path: &Path) -> io::Result<String> {
-    let key = fs::read_to_string(path)?.trim().to_owned();
-    if key.is_empty() { Err(io::Error::other("there is no key in it")) } else { Ok(key) }
-}
-
 /// Says whether this store does what its role is, until it is dropped.
 async fn be_ready(shared: Shared, replica: Replica, readiness: Readiness) {
     let mut ticks = interval(PERIOD);
@@ -192,16 +194,5 @@ mod tests {
         }
         assert_eq!(what_is_missing(&report(Phase::Unseeded), false), None);
         assert!(what_is_missing(&report(Phase::Unseeded), true).is_some(), "its volume was lost");
-    }
-
-    #[test]
-    fn a_file_without_a_key_lets_nobody_in() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("peer-key");
-        assert!(read_key(&path).is_err());
-        fs::write(&path, " \n").unwrap();
-        assert!(read_key(&path).is_err());
-        fs::write(&path, "abc\n").unwrap();
-        assert_eq!(read_key(&path).unwrap(), "abc");
     }
 }

@@ -20,7 +20,7 @@ pub use self::{
     diff::{Change, difference},
     index::{Entry, Head, IndexReader, IndexWriter},
     mailbox::{Contents, Folder, Item, MailboxReader, MailboxWriter, Message},
-    place::{Owner, file_name},
+    place::{Owner, encoded, file_name},
 };
 use crate::journal::plain::{hex, unhex};
 

@@ -55,14 +55,36 @@ pub fn file_name(mailbox: Option<&str>) -> String {
     name + ".jsonl.zst"
 }
 
+const UTF7: engine::GeneralPurpose =
+    engine::GeneralPurpose::new(&alphabet::IMAP_MUTF7, engine::general_purpose::NO_PAD);
+
+/// A folder's name in IMAP's modified UTF-7.
+#[must_use]
+pub fn encoded(name: &str) -> String {
+    let (mut text, mut rest) = (String::with_capacity(name.len()), name);
+    while let Some(first) = rest.chars().next() {
+        let plain = |c: char| matches!(c, ' '..='~');
+        let end = if plain(first) { rest.find(|c| !plain(c)) } else { rest.find(plain) };
+        let (run, after) = rest.split_at(end.unwrap_or(rest.len()));
+        if plain(first) {
+            text.push_str(&run.replace('&', "&-"));
+        } else {
+            let bytes: Vec<u8> = run.encode_utf16().flat_map(u16::to_be_bytes).collect();
+            text.push('&');
+            text.push_str(&UTF7.encode(bytes));
+            text.push('-');
+        }
+        rest = after;
+    }
+    text
+}
+
 /// A folder's name out of IMAP's modified UTF-7; as it is, if it is none.
 fn decoded(name: &str) -> String {
     try_decoded(name).unwrap_or_else(|| name.to_owned())
 }
 
 fn try_decoded(name: &str) -> Option<String> {
-    const UTF7: engine::GeneralPurpose =
-        engine::GeneralPurpose::new(&alphabet::IMAP_MUTF7, engine::general_purpose::NO_PAD);
     let (mut text, mut rest) = (String::with_capacity(name.len()), name);
     while let Some((plain, shifted)) = rest.split_once('&') {
         let (code, after) = shifted.split_once('-')?;
@@ -79,4 +101,23 @@ fn try_decoded(name: &str) -> Option<String> {
     }
     text.push_str(rest);
     Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_are_encoded_as_imap_has_them() {
+        assert_eq!(encoded("Cơ quan/2026 & R"), "C&AaE- quan/2026 &- R");
+        assert_eq!(encoded("Của An"), "C&Huc-a An");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(name in "[ -~éơ😀]{0,12}") {
+            prop_assert_eq!(decoded(&encoded(&name)), name);
+        }
+    }
 }

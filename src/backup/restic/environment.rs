@@ -28,6 +28,7 @@ pub fn environment(
     let mut all: Vec<(&'static str, OsString)> = vec![
         ("PATH", "/usr/local/bin:/usr/bin:/bin".into()),
         ("HOME", engine.cache.clone().into()),
+        ("TMPDIR", engine.temporary.clone().into()),
         ("RESTIC_PASSWORD_FILE", repository.password.clone().into()),
         ("RESTIC_CACHE_DIR", engine.cache.clone().into()),
         // Else it tells its progress sixty times a second.
@@ -86,6 +87,7 @@ mod tests {
         insta::assert_snapshot!(environment(location(Some("https://s3.x.vn:9000/"), "mail/province/0")), @r"
         PATH=/usr/local/bin:/usr/bin:/bin
         HOME=/var/cache/restic
+        TMPDIR=/tmp
         RESTIC_PASSWORD_FILE=/secret/password
         RESTIC_CACHE_DIR=/var/cache/restic
         RESTIC_PROGRESS_FPS=1

@@ -87,6 +87,8 @@ pub struct Engine {
     pub program: PathBuf,
     /// Where it keeps what it knows of repositories.
     pub cache: PathBuf,
+    /// Where it writes packs before they are stored. It has to be there.
+    pub temporary: PathBuf,
     /// `GOGC`: at 20 it takes two thirds of the memory of its usual 100, and a little more time.
     pub gogc: u32,
     /// `GOMAXPROCS`.
@@ -102,6 +104,7 @@ impl Default for Engine {
         Self {
             program: "restic".into(),
             cache: "/var/cache/restic".into(),
+            temporary: "/tmp".into(),
             gogc: 20,
             processors: 2,
             stall: Duration::from_mins(2),

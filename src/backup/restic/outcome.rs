@@ -20,6 +20,8 @@ pub enum Reason {
     BucketMissing,
     /// There is a repository already where one was to be made.
     RepositoryExists,
+    /// Snapshots of another system are in the repository.
+    RepositoryOfAnotherSystem,
     /// A part of the repository is lost or altered.
     RepositoryDamaged,
     /// No room is left in the repository, or where was written to.

@@ -1,6 +1,8 @@
 //! Asks object storage itself. Restic looks for a repository with requests whose answers have no words, so that a wrong key, a
 //! missing bucket and a missing repository may look alike; and it tells of a server that is away only after a while.
 
+use std::{fs, io, path::Path};
+
 use super::{
     Place, Restic,
     outcome::{Ended, Failure, Reason, judged},
@@ -16,6 +18,26 @@ impl Restic {
         }
     }
 
+    /// Bytes that the repository takes, as its volume or object storage lists them: restic would read the trees of all
+    /// snapshots to tell it.
+    ///
+    /// # Errors
+    /// It cannot be listed.
+    pub async fn size(&self) -> Result<u64, Failure> {
+        match &self.repository.place {
+            Place::Folder(folder) => {
+                let folder = folder.clone();
+                let counted = tokio::task::spawn_blocking(move || bytes(&folder)).await;
+                let counted = counted.unwrap_or_else(|error| Err(io::Error::other(error)));
+                counted.map_err(|error| Failure::new(Reason::Failed, error.to_string()))
+            }
+            Place::Bucket(location, credentials) => {
+                let size = Storage::new(location.clone(), credentials.clone()).size().await;
+                size.map_err(|error| Failure::new(reason(&error), error.to_string()))
+            }
+        }
+    }
+
     /// Makes sure that object storage lets us list.
     ///
     /// # Errors
@@ -27,6 +49,22 @@ impl Restic {
         let listed = storage.list(None, 1).await.map(drop);
         listed.map_err(|error| Failure::new(reason(&error), error.to_string()))
     }
+}
+
+/// Bytes of the files below a folder.
+fn bytes(folder: &Path) -> io::Result<u64> {
+    let mut sum = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        match entry.metadata() {
+            Ok(about) if about.is_dir() => sum += bytes(&entry.path())?,
+            Ok(about) => sum += about.len(),
+            // A lock, or what was being written.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sum)
 }
 
 fn is_vague(reason: Reason) -> bool {

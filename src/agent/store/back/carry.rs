@@ -17,12 +17,13 @@ use super::{
     aside::Aside,
     listing::{self, Folder, Mailbox, Message, hex},
     local,
-    protocol::{APPEND, Answer, Append, Ask, CHANGE, Change, Found, LARGEST, LIST, What},
+    protocol::{APPEND, Append, Ask, CHANGE, Change, Found, LIST, What},
     settle::{Action, settle},
 };
 use crate::agent::store::{
     door::holds::path_of,
     role::{PeerClient, clock},
+    signed::{Answer, LARGEST},
 };
 
 /// Longest wait for the other's list of a mailbox, or for it to take a message or a change.

@@ -13,12 +13,11 @@ use axum::{
     response::Response,
     routing::post,
 };
-use serde::{Serialize, de::DeserializeOwned};
 use tokio::{sync::Mutex, task::spawn_blocking};
 
 use super::{
     listing, local,
-    protocol::{APPEND, Answer, Append, Ask, CHANGE, Change, Found, LARGEST, LIST, What},
+    protocol::{APPEND, Append, Ask, CHANGE, Change, Found, LIST, What},
     session::Session,
 };
 use crate::{
@@ -26,6 +25,7 @@ use crate::{
         door::{Locks, holds::holds},
         provision::{Failure, Need, Owned, Provisioner},
         role::PeerKey,
+        signed::{LARGEST, Signed},
     },
     journal::JournalId,
 };
@@ -36,11 +36,9 @@ const NOBODY: &str = "nobody";
 /// See the module. Clones share it.
 #[derive(Clone)]
 pub struct Desk {
-    key: PeerKey,
+    signed: Signed,
     provisioner: Provisioner,
     spool: Arc<Path>,
-    /// The epoch in which this store serves now.
-    serves: Arc<dyn Fn() -> Option<u64> + Send + Sync>,
     /// One change at a time: what is looked for must not come in between.
     turn: Arc<Mutex<()>>,
     /// The door's.
@@ -55,8 +53,8 @@ impl Desk {
         spool: &Path,
         serves: impl Fn() -> Option<u64> + Send + Sync + 'static,
     ) -> Self {
-        let (serves, turn) = (Arc::new(serves), Arc::default());
-        Self { key, provisioner, spool: spool.into(), serves, turn, deliveries }
+        let signed = Signed::new(key, serves);
+        Self { signed, provisioner, spool: spool.into(), turn: Arc::default(), deliveries }
     }
 
     /// The routes of [`super::protocol`].
@@ -67,26 +65,6 @@ impl Desk {
             .route(CHANGE, post(change))
             .layer(DefaultBodyLimit::max(LARGEST + (1 << 20)))
             .with_state(self)
-    }
-
-    /// Reads a signed request, whose first line is JSON, and answers it if it is for the epoch that is served.
-    async fn answer<Q: DeserializeOwned, A: Serialize>(
-        &self,
-        path: &str,
-        (headers, body): (&HeaderMap, &Bytes),
-        epoch: impl Fn(&Q) -> u64,
-        work: impl AsyncFnOnce(Q, Bytes) -> io::Result<A>,
-    ) -> Response {
-        let Some((bytes, mac)) = self.key.accept(path, headers, body) else { return PeerKey::refuse() };
-        let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
-        let Ok(request) = serde_json::from_slice(&bytes[..end]) else { return PeerKey::refuse() };
-        let rest = body.slice((end + 1).min(body.len())..);
-        let answer = if (self.serves)() == Some(epoch(&request)) {
-            work(request, rest).await.map_or_else(|error| Answer::Refused(error.to_string()), Answer::Done)
-        } else {
-            Answer::Refused(format!("this store is not the primary of epoch {}", epoch(&request)))
-        };
-        serde_json::to_vec(&answer).map_or_else(|_| PeerKey::refuse(), |body| self.key.answer(&mac, body))
     }
 
     async fn find(&self, ask: Ask) -> io::Result<Found> {
@@ -162,7 +140,7 @@ impl Desk {
         let mut session = Session::open(self.provisioner.access(), &ask.address).await?;
         let there = folders.iter().any(|(folder, _)| !folder.deleted && folder.path == ask.path);
         let refusal = match if there { None } else { session.create(&ask.path).await? } {
-            None => session.append(&ask.path, &ask, &message).await?,
+            None => session.append_over(&ask.path, (ask.date, &ask.flags), &message).await?,
             refusal => refusal,
         };
         let Some(refusal) = refusal else { return Ok(()) };
@@ -172,7 +150,7 @@ impl Desk {
             return Ok(());
         }
         session
-            .append("INBOX", &ask, &message)
+            .append_over("INBOX", (ask.date, &ask.flags), &message)
             .await?
             .map_or(Ok(()), |refusal| Err(io::Error::other(refusal)))
     }
@@ -253,15 +231,15 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 
 async fn list(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> Response {
     let work = async |ask, _| desk.find(ask).await;
-    desk.answer(LIST, (&headers, &body), |ask: &Ask| ask.epoch, work).await
+    desk.signed.answer(LIST, (&headers, &body), |ask: &Ask| ask.epoch, work).await
 }
 
 async fn append(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> Response {
     let work = async |ask, message| desk.take(ask, message).await;
-    desk.answer(APPEND, (&headers, &body), |ask: &Append| ask.epoch, work).await
+    desk.signed.answer(APPEND, (&headers, &body), |ask: &Append| ask.epoch, work).await
 }
 
 async fn change(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> Response {
     let work = async |ask: Change, _| desk.change(&ask.address, ask.what).await;
-    desk.answer(CHANGE, (&headers, &body), |ask: &Change| ask.epoch, work).await
+    desk.signed.answer(CHANGE, (&headers, &body), |ask: &Change| ask.epoch, work).await
 }

@@ -1,91 +1,32 @@
 //! The routes over the loopback, with a Cyrus that notes what it is told.
 
-use std::{
-    fs,
-    sync::{Arc, Mutex as StdMutex, PoisonError},
-    time::Duration,
-};
+use std::{fs, time::Duration};
 
-use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
-    sync::mpsc,
-};
+use tokio::{net::TcpListener, sync::mpsc};
 
 use super::{
     carry::{Account, Carrier, Fate},
     desk::Desk,
     listing::Mailbox,
-    protocol::{APPEND, Answer, Append, Ask, CHANGE, Change, Found, LIST, What},
+    protocol::{APPEND, Append, Ask, CHANGE, Change, Found, LIST, What},
     *,
 };
 use crate::{
     agent::store::{
         door::Locks,
         metrics::Metrics,
-        password::AdminPassword,
-        provision::{Access, Provisioner},
+        provision::Provisioner,
         role::{PeerClient, PeerKey},
+        scripted::{self, Shared},
+        signed::Answer,
         testing::directory,
     },
-    wire::cyrus::testing::{Listed, header_with, listed},
+    wire::cyrus::testing::Listed,
 };
 
 const WITHIN: Duration = Duration::from_secs(20);
 const BODY: &[u8] = b"abc";
 const GUID: &str = "a9993e364706816aba3e25717850c26c9cd0d89d";
-
-/// What was said to it, and what it answers to a command that begins so.
-#[derive(Default)]
-struct Script {
-    heard: Vec<String>,
-    refuses: Vec<(&'static str, &'static str)>,
-    folders: Vec<(&'static str, &'static str)>,
-}
-
-type Shared = Arc<StdMutex<Script>>;
-
-async fn talk(stream: TcpStream, script: Shared) -> io::Result<()> {
-    let mut stream = BufReader::new(stream);
-    stream.write_all(b"* OK ready\r\n").await?;
-    loop {
-        let mut line = String::new();
-        if stream.read_line(&mut line).await? == 0 {
-            return Ok(());
-        }
-        let mut line = line.trim_end().to_owned();
-        if let Some((before, length)) = line.strip_suffix("+}").and_then(|rest| rest.rsplit_once('{')) {
-            let mut message = vec![0; length.parse().unwrap()];
-            let before = before.to_owned();
-            stream.read_exact(&mut message).await?;
-            let mut end = String::new();
-            stream.read_line(&mut end).await?;
-            line = format!("{before}{}", String::from_utf8_lossy(&message));
-        }
-        let (tag, command) = line.split_once(' ').unwrap();
-        let answer = {
-            let mut script = script.lock().unwrap_or_else(PoisonError::into_inner);
-            let refusal = script.refuses.iter().position(|(begin, _)| command.starts_with(begin));
-            let refusal = refusal.map(|at| script.refuses.remove(at).1);
-            let mut answer = String::new();
-            if command.starts_with("LIST \"\" \"user/an") {
-                let all = command.contains("/*@");
-                for (place, id) in script.folders.iter().filter(|(place, _)| place.contains('/') == all) {
-                    let id = format!("(/shared/vendor/cmu/cyrus-imapd/uniqueid {id})");
-                    answer.extend(["* METADATA \"user/an", place, "@x.vn\" ", &id, "\r\n"]);
-                }
-            }
-            if command.starts_with("GETQUOTA") {
-                answer += "* QUOTA user/an@x.vn (STORAGE 5 7)\r\n";
-            }
-            if !command.starts_with("LIST") && !command.starts_with("AUTHENTICATE") {
-                script.heard.push(command.to_owned());
-            }
-            answer + &format!("{tag} {}\r\n", refusal.unwrap_or("OK done"))
-        };
-        stream.write_all(answer.as_bytes()).await?;
-    }
-}
 
 struct World {
     spool: tempfile::TempDir,
@@ -94,17 +35,10 @@ struct World {
 }
 
 async fn world() -> World {
-    let (imap, http) =
-        (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
-    let (address, port) = (imap.local_addr().unwrap(), http.local_addr().unwrap().port());
+    let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = http.local_addr().unwrap().port();
     let script = Shared::default();
-    let scripted = script.clone();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = imap.accept().await {
-            tokio::spawn(talk(stream, scripted.clone()));
-        }
-    });
-    let access = Access { address, password: AdminPassword::random().unwrap() };
+    let access = scripted::cyrus(script.clone()).await;
     let provisioner =
         Provisioner::new(directory(), 0, access, Metrics::default(), mpsc::unbounded_channel().0);
     let spool = tempfile::tempdir().unwrap();
@@ -117,12 +51,7 @@ async fn world() -> World {
 
 impl World {
     fn put(&self, id: &str, name: &str, messages: &[Listed]) {
-        let folder = super::carry::file_of(self.spool.path(), id, 1).unwrap().parent().unwrap().to_owned();
-        fs::create_dir_all(&folder).unwrap();
-        let (index, cache) = listed(messages);
-        fs::write(folder.join("cyrus.index"), index).unwrap();
-        fs::write(folder.join("cyrus.cache"), cache).unwrap();
-        fs::write(folder.join("cyrus.header"), header_with(name, "($Forwarded)")).unwrap();
+        scripted::put(self.spool.path(), id, name, messages);
     }
 
     fn heard(&self) -> Vec<String> {

@@ -221,24 +221,33 @@ fn message(record: &Record, cache: Option<&File>, label: &Label) -> Message {
     }
 }
 
+/// A message of a folder: its UID, its content's SHA-1 in hexadecimal digits, and whether it lives.
+pub type Content = (u32, String, bool);
+
+/// What the folder `id` has. It blocks.
+///
+/// # Errors
+/// As for [`folder`].
+pub fn contents(spool: &Path, id: &str) -> io::Result<Vec<Content>> {
+    let Some(files) = path_of(spool, id) else { return Ok(Vec::new()) };
+    let found = patiently(id, || {
+        let index = fs::read(files.join("cyrus.index"))?;
+        let content = |record: Result<Record, FileError>| {
+            let record = record?;
+            Ok((record.uid, hex(&record.guid), !record.expunged))
+        };
+        Ok(Index::parse(&index)?.records().map(content).collect::<Result<Vec<_>, FileError>>()?)
+    })?;
+    Ok(found.unwrap_or_default())
+}
+
 /// The messages of the folder `id` with this content: their UIDs, and whether they live. It blocks.
 ///
 /// # Errors
 /// As for [`folder`].
 pub fn with_content(spool: &Path, id: &str, guid: &str) -> io::Result<Vec<(u32, bool)>> {
-    let Some(files) = path_of(spool, id) else { return Ok(Vec::new()) };
-    let found = patiently(id, || {
-        let index = fs::read(files.join("cyrus.index"))?;
-        let mut same = Vec::new();
-        for record in Index::parse(&index)?.records() {
-            let record = record?;
-            if hex(&record.guid) == guid {
-                same.push((record.uid, !record.expunged));
-            }
-        }
-        Ok(same)
-    })?;
-    Ok(found.unwrap_or_default())
+    let all = contents(spool, id)?.into_iter().filter(|(_, of, _)| of == guid);
+    Ok(all.map(|(uid, _, lives)| (uid, lives)).collect())
 }
 
 /// Bytes in hexadecimal digits.

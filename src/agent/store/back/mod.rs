@@ -12,15 +12,15 @@
 //! interrupted and done again; how far it is stands on the volume ([`state`]).
 
 mod aside;
-mod carry;
+pub mod carry;
 mod desk;
 #[cfg(test)]
 mod desk_tests;
-mod listing;
+pub mod listing;
 mod local;
 mod log;
 mod protocol;
-mod session;
+pub mod session;
 mod settle;
 mod state;
 

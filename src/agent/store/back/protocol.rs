@@ -18,8 +18,6 @@ pub const LIST: &str = "/return/list";
 pub const APPEND: &str = "/return/append";
 /// Changes something else.
 pub const CHANGE: &str = "/return/change";
-/// Largest message with what goes before it. Cyrus takes larger ones from nobody but who logs in by himself.
-pub const LARGEST: usize = 256 << 20;
 
 /// Which mailbox is meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,13 +91,4 @@ pub enum What {
     Flags(String, Known, Flags, Flags),
     /// These messages of the folder with this id are deleted.
     Expunged(String, Vec<Known>),
-}
-
-/// An answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Answer<T> {
-    /// It is done, and on the disk.
-    Done(T),
-    /// It is not, and why.
-    Refused(String),
 }

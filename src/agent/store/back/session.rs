@@ -1,4 +1,4 @@
-//! A connection to Cyrus as a mailbox's owner: what of a return is done over IMAP.
+//! A connection to Cyrus as a mailbox's owner: what of a return, and of a restore, is done over IMAP.
 //!
 //! What Cyrus refuses comes back as words; an error is a connection that broke.
 
@@ -6,7 +6,7 @@ use std::{fmt::Write, io};
 
 use jiff::Timestamp;
 
-use super::{listing::Flags, protocol::Append};
+use super::listing::Flags;
 use crate::{
     agent::store::provision::{Access, Client, MailboxName, Outcome},
     wire::imap::{Command, Response},
@@ -23,7 +23,7 @@ pub struct Session<'a> {
 }
 
 /// What Cyrus said in place of yes.
-type Refusal = Option<String>;
+pub type Refusal = Option<String>;
 
 fn refusal(outcome: &Outcome) -> Refusal {
     (!outcome.is_ok()).then(|| String::from_utf8_lossy(&outcome.text).into_owned())
@@ -69,26 +69,40 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Adds a message with its date and flags.
+    ///
+    /// # Errors
+    /// The connection broke, and the message may be there or not.
+    pub async fn append(&mut self, path: &str, about: (u32, &Flags), message: &[u8]) -> io::Result<Refusal> {
+        let Some(command) = appending(path, about) else { return Ok(Some("its date is none".into())) };
+        let outcome = self.client.send(command, message).await.map_err(io::Error::other)?;
+        Ok(refusal(&outcome))
+    }
+
     /// Adds a message, over the quota if need be.
     ///
     /// # Errors
     /// The connection broke, and the message may be there or not.
-    pub async fn append(&mut self, path: &str, ask: &Append, message: &[u8]) -> io::Result<Refusal> {
-        let command = || {
-            let command = Command::new("APPEND").string(path.as_bytes());
-            Some(command.raw(&list(&ask.flags)).raw(&date(ask.date)?))
-        };
-        let Some(command) = command() else { return Ok(Some("its date is none".into())) };
-        let outcome = self.client.send(command.clone(), message).await.map_err(io::Error::other)?;
-        match refusal(&outcome) {
-            Some(refusal) if refusal.contains("[OVERQUOTA]") => self.append_over(command, message).await,
+    pub async fn append_over(
+        &mut self,
+        path: &str,
+        about: (u32, &Flags),
+        message: &[u8],
+    ) -> io::Result<Refusal> {
+        match self.append(path, about, message).await? {
+            Some(refusal) if is_full(&refusal) => self.append_without_quota(path, about, message).await,
             refusal => Ok(refusal),
         }
     }
 
     /// It was accepted once, so that there is room for it; whatever happens in between, the quota is put right again with the
     /// next look at what Cyrus has.
-    async fn append_over(&mut self, command: Command, message: &[u8]) -> io::Result<Refusal> {
+    async fn append_without_quota(
+        &mut self,
+        path: &str,
+        about: (u32, &Flags),
+        message: &[u8],
+    ) -> io::Result<Refusal> {
         let Some(name) = MailboxName::of(self.address) else { return Ok(Some("no such mailbox".into())) };
         let root = name.inbox();
         let mut admin = Client::connect(self.access, None).await.map_err(io::Error::other)?;
@@ -102,11 +116,11 @@ impl<'a> Session<'a> {
         admin.run(vec![ask], untagged).await.map_err(io::Error::other)?;
         let set = |limits: String| vec![Command::new("SETQUOTA").string(root.as_bytes()).raw(&limits)];
         admin.run(set("()".into()), |_| ()).await.map_err(io::Error::other)?;
-        let outcome = self.client.send(command, message).await;
+        let outcome = self.append(path, about, message).await;
         if let Some(kib) = quota {
             admin.run(set(format!("(STORAGE {kib})")), |_| ()).await.map_err(io::Error::other)?;
         }
-        Ok(refusal(&outcome.map_err(io::Error::other)?))
+        outcome
     }
 
     /// Changes flags of messages.
@@ -143,6 +157,17 @@ impl<'a> Session<'a> {
         }
         self.run(commands).await
     }
+}
+
+fn appending(path: &str, (seconds, flags): (u32, &Flags)) -> Option<Command> {
+    let command = Command::new("APPEND").string(path.as_bytes());
+    Some(command.raw(&list(flags)).raw(&date(seconds)?))
+}
+
+/// Whether Cyrus said that there is no room left.
+#[must_use]
+pub fn is_full(refusal: &str) -> bool {
+    refusal.contains("[OVERQUOTA]")
 }
 
 fn select(path: &str) -> Command {

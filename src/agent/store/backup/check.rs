@@ -1,9 +1,10 @@
 //! Whether a message of a manifest has its file, and whether that is the message.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Metadata},
     io::{self, ErrorKind, Read},
     path::Path,
+    time::SystemTime,
 };
 
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
@@ -52,6 +53,19 @@ pub enum Depth {
     Present,
     /// Whether its SHA-1 is that of the index, too.
     Digest,
+    /// The same of files that were made since then, and whether others are there. A file system that does not know when a file
+    /// was made has only new ones.
+    Since(SystemTime),
+}
+
+impl Depth {
+    fn reads(self, about: &Metadata) -> bool {
+        match self {
+            Self::Present => false,
+            Self::Digest => true,
+            Self::Since(then) => about.created().map_or(true, |made| made >= then),
+        }
+    }
 }
 
 /// What is wrong with a message's file, if something is.
@@ -68,10 +82,8 @@ pub fn wrong(folder: &Path, message: &Message, depth: Depth) -> Option<Wrong> {
         Ok(about) if !about.is_file() || about.len() != u64::from(message.size) => {
             return Some(Wrong::Size { uid, is: about.len() });
         }
+        Ok(about) if !depth.reads(&about) => return None,
         Ok(_) => {}
-    }
-    if depth == Depth::Present {
-        return None;
     }
     match digest(&path) {
         Ok(is) if is == message.guid => None,
@@ -92,4 +104,27 @@ fn digest(path: &Path) -> io::Result<Guid> {
     }
     let digest = context.finish();
     digest.as_ref().try_into().map(Guid).map_err(|_| io::Error::other("a digest of 20 bytes was expected"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn files_that_were_made_before_are_only_looked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("1."), "another").unwrap();
+        let message =
+            Message { uid: 1, guid: Guid([0; 20]), date: 1, size: 7, flags: Vec::new(), expunged: false };
+        let (now, hour) = (SystemTime::now(), Duration::from_hours(1));
+        let found = |depth| wrong(folder.path(), &message, depth);
+        assert!(matches!(found(Depth::Since(now - hour)), Some(Wrong::Digest { .. })));
+        // Where the file system knows.
+        let knows = fs::metadata(folder.path().join("1.")).unwrap().created().is_ok();
+        assert_eq!(found(Depth::Since(now + hour)).is_none(), knows);
+        fs::remove_file(folder.path().join("1.")).unwrap();
+        assert!(matches!(found(Depth::Since(now + hour)), Some(Wrong::Missing { .. })));
+    }
 }

@@ -1,6 +1,9 @@
 //! What is done on the volume itself, and how its errors are told.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use tokio::task::spawn_blocking;
 
@@ -20,6 +23,24 @@ pub(super) fn files(folder: &Path) -> io::Result<u64> {
         }
     }
     Ok(count)
+}
+
+/// The directories of folders under a spool, in order; none under one that has no mailbox yet.
+pub(in crate::agent) fn folders(spool: &Path) -> io::Result<Vec<PathBuf>> {
+    let root = spool.join("uuid");
+    let mut found = Vec::new();
+    if !root.try_exists()? {
+        return Ok(found);
+    }
+    for first in fs::read_dir(root)? {
+        for second in fs::read_dir(first?.path())? {
+            for folder in fs::read_dir(second?.path())? {
+                found.push(folder?.path());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 pub(super) fn io_failure(error: &io::Error) -> Failure {

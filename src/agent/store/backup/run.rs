@@ -1,40 +1,34 @@
 //! One run: the repository is opened, the volume frozen, surveyed and stored, the repository checked, the whole judged.
 //!
 //! A run that was killed is run again under its name: what it had frozen whole is taken as it is, and what it had stored is
-//! in the repository. A frozen copy goes at the end, unless the run was only interrupted.
+//! in the repository, with luck all of it: a run has one snapshot. A frozen copy goes at the end, unless the run was only interrupted.
 
 use std::{
     collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use serde_json::{from_slice, to_vec};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    MANIFEST,
     check::Depth,
-    freeze::{self, freeze, thaw},
+    freeze::thaw,
+    hold::{Hold, hold, try_hold},
     lacking,
-    local::{blocking, files, io_failure, local},
-    survey::{self, Problem, Survey, survey},
+    local::{blocking, local},
+    steps::{Work, depth, made, newest},
+    survey::{self, Problem, Survey},
 };
-use crate::backup::{
-    judge::{Evidence, Frozen, Reason, Verdict, judge},
-    manifest::Head,
-    restic::{
-        self, Backup, BackupRun, CheckReport, Control, Failure, Reason as EngineReason, Restic, Snapshot,
-        SnapshotId, Subset, Summary,
+use crate::{
+    backup::{
+        judge::{Evidence, Frozen, Reason, Verdict, judge, vanished},
+        manifest::Head,
+        restic::{self, BackupRun, CheckReport, Failure, Restic, Snapshot, SnapshotId, Subset, Summary},
     },
+    job::Selected,
 };
-
-/// What of a frozen copy a snapshot holds.
-const NAMES: [&str; 4] = ["conf", MANIFEST, "sieve", "spool"];
-/// What says that a frozen copy is whole, and of when it is.
-const TAKEN: &str = "taken.json";
 
 /// What to do.
 #[derive(Clone, Debug)]
@@ -53,8 +47,12 @@ pub struct Job {
     pub alone: bool,
     /// Snapshots that were made before, and not forgotten by us.
     pub expected: Vec<SnapshotId>,
-    /// How well files are looked at before they are stored.
+    /// How well files are looked at before they are stored. Those that the snapshot before this holds were read for it.
     pub depth: Depth,
+    /// Which mailboxes; all if absent.
+    pub mailboxes: Option<Selected>,
+    /// Where the objects are that go along, if there are any.
+    pub objects: Option<PathBuf>,
 }
 
 /// Where it is.
@@ -62,6 +60,8 @@ pub struct Job {
 pub enum Phase {
     /// The repository is opened.
     Opening,
+    /// Another run has the volume frozen.
+    Waiting,
     /// The volume is frozen.
     Freezing,
     /// The manifest is written.
@@ -81,6 +81,8 @@ pub struct Report {
     pub frozen: Frozen,
     /// What restic counted.
     pub summary: Option<Summary>,
+    /// The snapshot that was made, good or not, as the repository lists it.
+    pub snapshot: Option<Snapshot>,
     /// Messages and folders with which something is wrong.
     pub problems: Vec<Problem>,
     /// The mailboxes of which the snapshot lacks something.
@@ -96,14 +98,13 @@ pub type Progress = Arc<dyn Fn(Phase) + Send + Sync>;
 pub async fn run(job: Job, cancel: CancellationToken, progress: Progress) -> Report {
     let began = Instant::now();
     let mut state = State::default();
-    let mut verdict = match state.work(&job, &cancel, &progress).await {
+    let mut verdict = match state.work(&Work { job: &job, cancel: &cancel, progress: &progress }).await {
         Ok(verdict) => verdict,
         Err(failure) => failed(&failure),
     };
     if !cancel.is_cancelled() {
-        let volume = job.volume.clone();
-        let thawed = blocking(move || thaw(&volume).map_err(|error| local(&error))).await;
-        if let (Err(failure), Ok(_)) = (thawed, &verdict.outcome) {
+        let held = state.held.take();
+        if let (Err(failure), Ok(_)) = (thawed(&job, held).await, &verdict.outcome) {
             // The snapshot is good all the same; the next run tries again.
             tracing::warn!(%failure, "a frozen copy cannot be removed");
         }
@@ -113,10 +114,21 @@ pub async fn run(job: Job, cancel: CancellationToken, progress: Progress) -> Rep
         verdict,
         frozen: state.survey.frozen,
         summary: state.summary,
+        snapshot: state.snapshot,
         problems: state.survey.problems,
         lacking: state.lacking,
         took: began.elapsed(),
     }
+}
+
+/// Frees the volume of what was frozen, unless another run has it.
+async fn thawed(job: &Job, held: Option<Hold>) -> Result<(), Failure> {
+    let volume = job.volume.clone();
+    blocking(move || {
+        let held = held.map_or_else(|| try_hold(&volume), |held| Ok(Some(held)))?;
+        held.map_or(Ok(()), |_held| thaw(&volume).map_err(|error| local(&error)))
+    })
+    .await
 }
 
 fn failed(failure: &Failure) -> Verdict {
@@ -126,31 +138,52 @@ fn failed(failure: &Failure) -> Verdict {
 
 #[derive(Default)]
 struct State {
+    held: Option<Hold>,
     survey: Survey,
     summary: Option<Summary>,
+    snapshot: Option<Snapshot>,
     lacking: BTreeSet<String>,
 }
 
 impl State {
-    async fn work(
-        &mut self,
-        job: &Job,
-        cancel: &CancellationToken,
-        progress: &Progress,
-    ) -> Result<Verdict, Failure> {
+    async fn work(&mut self, work: &Work<'_>) -> Result<Verdict, Failure> {
+        let Work { job, cancel, progress } = *work;
         progress(Phase::Opening);
-        let before = open(job, cancel).await?;
+        let before = work.open().await?;
+        if let Some(made) = made(job, &before) {
+            return self.again(work, made, &before).await;
+        }
+        self.held = Some(hold(&job.volume, cancel, || progress(Phase::Waiting)).await?);
         progress(Phase::Freezing);
-        let (root, head) = frozen(job, cancel).await?;
-        self.survey = surveyed(&root, head, job.depth, cancel, progress).await?;
-        let run = store(job, &root, parent(job, &before), cancel, progress).await;
+        let (root, head) = work.frozen().await?;
+        let parent = newest(&before, &job.host);
+        self.survey = work.surveyed(&root, head.clone(), depth(job, parent)).await?;
+        if self.survey.frozen.mailboxes == 0 && self.survey.frozen.unread == 0 {
+            return Ok(Verdict { outcome: Err(nothing(job)), vanished: vanished(&job.expected, &before) });
+        }
+        let run = work.store(&root, &head, &self.survey.frozen, parent.map(|it| it.id.clone())).await;
         self.summary.clone_from(&run.summary);
         self.lacking = lacking::by_survey(&self.survey.problems);
-        self.lacking.extend(unread(root, run.items.clone()).await);
+        self.lacking.extend(work.unread(root, run.items.clone()).await);
         progress(Phase::Checking);
-        let listed = job.restic.snapshots(&mut quiet(cancel, &mut |_| ())).await;
-        let check = job.restic.check(Subset::Nothing, &mut quiet(cancel, &mut |_| ())).await;
+        let listed = job.restic.snapshots(&mut work.control(&mut |_| ())).await;
+        let check = job.restic.check(Subset::Nothing, &mut work.control(&mut |_| ())).await;
+        let made = listed.iter().flatten().find(|listed| run.snapshot.as_ref() == Some(&listed.id));
+        self.snapshot = made.cloned();
         Ok(self.judged(job, &run, &listed, &check))
+    }
+
+    /// What a try stored that did not live to tell it is only checked.
+    async fn again(
+        &mut self,
+        work: &Work<'_>,
+        made: &Snapshot,
+        before: &[Snapshot],
+    ) -> Result<Verdict, Failure> {
+        (work.progress)(Phase::Checking);
+        work.job.restic.check(Subset::Nothing, &mut work.control(&mut |_| ())).await?.outcome?;
+        self.snapshot = Some(made.clone());
+        Ok(Verdict { outcome: Ok(made.id.clone()), vanished: vanished(&work.job.expected, before) })
     }
 
     fn judged(
@@ -170,107 +203,11 @@ impl State {
     }
 }
 
-fn quiet<'a>(
-    cancel: &CancellationToken,
-    progress: &'a mut (dyn FnMut(restic::Progress) + Send),
-) -> Control<'a> {
-    Control { cancel: cancel.clone(), progress }
-}
-
-/// Makes sure that the repository can be used before anything is frozen, and tells what is in it.
-async fn open(job: &Job, cancel: &CancellationToken) -> Result<Vec<Snapshot>, Failure> {
-    let mut silent = |_| ();
-    let mut control = quiet(cancel, &mut silent);
-    job.restic.version(&mut control).await?;
-    let snapshots = match job.restic.snapshots(&mut control).await {
-        Err(failure)
-            if failure.reason == EngineReason::RepositoryMissing && job.create && job.expected.is_empty() =>
-        {
-            job.restic.init(&mut control).await?;
-            Vec::new()
-        }
-        other => other?,
-    };
-    job.restic.unlock(job.alone, &mut control).await?;
-    Ok(snapshots)
-}
-
-/// The snapshot whose files need not be read again: the newest of this shard.
-fn parent(job: &Job, snapshots: &[Snapshot]) -> Option<SnapshotId> {
-    let ours = snapshots.iter().filter(|snapshot| snapshot.hostname == job.host);
-    ours.max_by_key(|snapshot| snapshot.time).map(|snapshot| snapshot.id.clone())
-}
-
-/// The frozen copy and its head: of this run if it was made whole before, else a new one.
-async fn frozen(job: &Job, cancel: &CancellationToken) -> Result<(PathBuf, Head), Failure> {
-    let (volume, head, cancel) = (job.volume.clone(), job.head.clone(), cancel.clone());
-    blocking(move || {
-        if let Some(path) = freeze::whole(&volume, &head.run)
-            && let Ok(bytes) = fs::read(path.join(TAKEN))
-            && let Ok(taken) = from_slice::<Head>(&bytes)
-        {
-            return Ok((path, taken));
-        }
-        let head = Head { frozen: jiff::Timestamp::now().as_millisecond(), ..head };
-        let frozen = freeze(&volume, &head.run, &cancel).map_err(|error| local(&error))?;
-        if !frozen.restless.is_empty() {
-            tracing::warn!(files = ?frozen.restless, "files changed while they were frozen, their copies may be torn");
-        }
-        let write = || fs::write(frozen.path.join(TAKEN), to_vec(&head)?);
-        write().map_err(|error| io_failure(&error))?;
-        Ok((frozen.path, head))
-    })
-    .await
-}
-
-async fn surveyed(
-    root: &Path,
-    head: Head,
-    depth: Depth,
-    cancel: &CancellationToken,
-    progress: &Progress,
-) -> Result<Survey, Failure> {
-    let (root, cancel, progress) = (root.to_owned(), cancel.clone(), Arc::clone(progress));
-    blocking(move || {
-        let told = |at| {
-            progress(Phase::Surveying(at));
-            !cancel.is_cancelled()
-        };
-        let mut survey = survey(&root, &head, depth, told).map_err(|error| io_failure(&error))?;
-        for name in NAMES {
-            // A store without scripts has no folder for them, and no mailbox means no spool.
-            fs::create_dir_all(root.join(name)).map_err(|error| io_failure(&error))?;
-            survey.frozen.files += files(&root.join(name)).map_err(|error| io_failure(&error))?;
-        }
-        Ok(survey)
-    })
-    .await
-}
-
-async fn store(
-    job: &Job,
-    root: &Path,
-    parent: Option<SnapshotId>,
-    cancel: &CancellationToken,
-    progress: &Progress,
-) -> BackupRun {
-    let backup = Backup {
-        root: root.to_owned(),
-        names: NAMES.map(str::to_owned).to_vec(),
-        host: job.host.clone(),
-        tags: vec![format!("run={}", job.head.run), format!("system={}", job.head.system)],
-        parent,
-    };
-    progress(Phase::Storing(restic::Progress::default()));
-    let mut told = |at| progress(Phase::Storing(at));
-    job.restic.backup(backup, &mut quiet(cancel, &mut told)).await
-}
-
-/// The mailboxes of paths that restic could not read, as far as it is known whose they are.
-async fn unread(root: PathBuf, items: Vec<restic::Item>) -> BTreeSet<String> {
-    let found = blocking(move || lacking::by_paths(&root, &items).map_err(|error| local(&error))).await;
-    found.unwrap_or_else(|failure| {
-        tracing::warn!(%failure, "it is not known whose files could not be read");
-        BTreeSet::new()
-    })
+/// Why a store of which nothing is to be stored has no backup.
+fn nothing(job: &Job) -> (Reason, String) {
+    if job.mailboxes.is_none() {
+        return (Reason::Empty, "the store has no mailbox".to_owned());
+    }
+    let message = "none of the store's mailboxes is one that is to be backed up";
+    (Reason::SelectorMatchesNothing, message.to_owned())
 }

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::{
     MANIFEST,
     check::{Depth, Wrong, wrong},
+    local::folders,
 };
 use crate::{
     backup::{
@@ -53,6 +54,8 @@ pub struct Progress {
     pub mailboxes: u64,
     /// Mailboxes that there are.
     pub of: u64,
+    /// Messages of those that are done.
+    pub messages: u64,
 }
 
 /// A folder on the disk.
@@ -88,7 +91,7 @@ pub fn survey(
         survey.frozen.mailboxes += u64::from(mailbox.is_some());
         survey.frozen.counts.add_all(&entry.counts);
         index.entry(&entry)?;
-        if !progress(Progress { mailboxes: done, of }) {
+        if !progress(Progress { mailboxes: done, of, messages: survey.frozen.counts.messages }) {
             return Err(io::Error::new(ErrorKind::Interrupted, "it was asked to end"));
         }
     }
@@ -170,24 +173,6 @@ impl Survey {
             self.problems.push(Problem { mailbox: mailbox.map(str::to_owned), folder, what });
         }
     }
-}
-
-/// The directories of folders under a spool, in order; none under one that has no mailbox yet.
-pub(super) fn folders(spool: &Path) -> io::Result<Vec<PathBuf>> {
-    let root = spool.join("uuid");
-    let mut found = Vec::new();
-    if !root.try_exists()? {
-        return Ok(found);
-    }
-    for first in fs::read_dir(root)? {
-        for second in fs::read_dir(first?.path())? {
-            for folder in fs::read_dir(second?.path())? {
-                found.push(folder?.path());
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 /// What the index says of a folder.

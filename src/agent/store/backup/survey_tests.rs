@@ -121,6 +121,6 @@ fn it_ends_when_it_is_asked_to_and_a_store_without_mailboxes_has_a_manifest() {
     });
     assert_eq!(
         (ended.unwrap_err().kind(), told),
-        (ErrorKind::Interrupted, vec![Progress { mailboxes: 1, of: 2 }])
+        (ErrorKind::Interrupted, vec![Progress { mailboxes: 1, of: 2, messages: 1 }])
     );
 }

@@ -9,7 +9,7 @@ use aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY;
 
 use crate::wire::cyrus::testing::{Kept, header, kept};
 
-pub(super) const EXPUNGED: u32 = 1 << 31;
+pub(in crate::agent) const EXPUNGED: u32 = 1 << 31;
 pub(super) const UNLINKED: u32 = 1 << 30;
 pub(super) const SEEN: u32 = 1 << 4;
 
@@ -18,7 +18,7 @@ pub(super) fn sha1(text: &str) -> [u8; 20] {
 }
 
 /// A folder with these messages: their flags and their content.
-pub(super) fn put(root: &Path, id: &str, name: &str, messages: &[(u32, &str)]) -> PathBuf {
+pub(in crate::agent) fn put(root: &Path, id: &str, name: &str, messages: &[(u32, &str)]) -> PathBuf {
     let path = root.join("spool/uuid").join(&id[..1]).join(&id[1..2]).join(id);
     fs::create_dir_all(&path).unwrap();
     let head = header(name);

@@ -117,6 +117,12 @@ impl Provisioner {
     pub(super) fn that_found(replica: Replica, addresses: &[&str]) -> Self {
         let password = super::password::AdminPassword::random().unwrap();
         let access = Access { address: ([127, 0, 0, 1], 1).into(), password };
+        Self::that_found_in(access, replica, addresses)
+    }
+
+    /// One that has found these mailboxes in this Cyrus.
+    #[cfg(test)]
+    pub(super) fn that_found_in(access: Access, replica: Replica, addresses: &[&str]) -> Self {
         let provisioner = Self::new(replica, 0, access, Metrics::default(), mpsc::unbounded_channel().0);
         let mut found = inventory::Inventory::default();
         for address in addresses {

@@ -148,13 +148,14 @@ impl PeerClient {
         Ok(body)
     }
 
-    #[cfg(test)]
+    /// The same at another port.
+    #[must_use]
     pub fn at(self, port: u16) -> Self {
         Self { port, ..self }
     }
 
     #[cfg(test)]
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 }

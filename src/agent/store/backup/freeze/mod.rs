@@ -18,7 +18,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{FROZEN, survey::folders};
+use super::{FROZEN, local::folders};
 
 /// What of `configdirectory` is frozen first.
 const FIRST: &str = "mailboxes.db";

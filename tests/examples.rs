@@ -13,7 +13,7 @@ use serde_json::Value;
 /// Fields that `full.yaml` only names in a comment: they exclude one that it has, or name what a new system has none of.
 const EXCLUDED: &[&str] = &["MailSystem.antivirus.signatureSecret", "Mailbox.restoreFrom"];
 /// Kinds that nobody writes: the operator makes them.
-const MADE: &[&str] = &["RetiredMailbox"];
+const MADE: &[&str] = &["RetiredMailbox", "MailSnapshot"];
 
 fn documents(file: &str) -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
@@ -81,6 +81,8 @@ async fn the_small_examples_work_in_any_namespace() {
     apply(&api, "examples/demo.yaml", Some(&api.namespace));
     let api = harness::api("ldap").await;
     apply(&api, "examples/ldap.yaml", Some(&api.namespace));
+    let api = harness::api("backup").await;
+    apply(&api, "examples/backup.yaml", Some(&api.namespace));
 }
 
 #[tokio::test]
@@ -91,10 +93,17 @@ async fn the_full_example_names_its_namespaces() {
     assert_eq!(listed.lines().count(), 2, "{listed}");
 }
 
+#[tokio::test]
+async fn the_recovery_is_one_manifest() {
+    let api = harness::api("recovery").await;
+    apply(&api, "examples/recovery.yaml", None);
+}
+
 #[test]
 fn the_full_example_shows_every_field() {
     let mut written = BTreeSet::new();
-    for document in documents("examples/full.yaml") {
+    // Backups and restores have a file of their own.
+    for document in ["examples/full.yaml", "examples/backup.yaml"].into_iter().flat_map(documents) {
         written_paths(&document["spec"], document["kind"].as_str().unwrap(), &mut written);
     }
     let mut known = BTreeSet::new();
@@ -108,7 +117,7 @@ fn the_full_example_shows_every_field() {
     }
     let missing: Vec<_> =
         known.iter().filter(|path| !written.contains(*path) && !EXCLUDED.contains(&path.as_str())).collect();
-    assert!(missing.is_empty(), "examples/full.yaml lacks {missing:?}");
+    assert!(missing.is_empty(), "examples/full.yaml and backup.yaml lack {missing:?}");
 }
 
 #[test]
@@ -118,5 +127,10 @@ fn every_file_of_the_folder_is_tested() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(files, ["demo.yaml", "full.yaml", "ldap.yaml", "minimal.yaml"].map(str::to_owned).into());
+    assert_eq!(
+        files,
+        ["backup.yaml", "demo.yaml", "full.yaml", "ldap.yaml", "minimal.yaml", "recovery.yaml"]
+            .map(str::to_owned)
+            .into()
+    );
 }

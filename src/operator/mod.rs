@@ -3,12 +3,14 @@
 //! [`run`] serves health and metrics at once, waits for the lease, and then runs every controller under one token: a lost
 //! lease, a signal or a controller that ended ends them all. It must not touch an object without the lease.
 
+pub mod backup;
 pub mod cluster;
 pub mod config;
 pub mod desired;
 pub mod dns;
 pub mod guarded;
 pub mod mailbox;
+pub mod restore;
 pub mod switchover;
 pub mod system;
 
@@ -125,10 +127,29 @@ async fn work(
     let (counts, census) = watch::channel(Census::new());
     let events = Events::new(client.clone(), &options.pod_name);
     let tell = events.clone();
+    let (news, of_backups) = watch::channel(0);
+    let reconciling = figures.system.clone();
     let context =
         system::Context::new(client.clone(), options.images.clone(), events, census, figures.system)
-            .with_board(figures.stores);
+            .with_board(figures.stores)
+            .with_news(of_backups);
     let namespace = options.watch_namespace.clone().filter(|namespace| !namespace.is_empty());
+    let restores = restore::Settings {
+        client: client.clone(),
+        images: options.images.clone(),
+        events: tell.clone(),
+        metrics: reconciling.clone(),
+        namespace: namespace.clone(),
+    };
+    let backups = backup::Settings {
+        client: client.clone(),
+        images: options.images.clone(),
+        events: tell.clone(),
+        metrics: reconciling,
+        board: figures.backups,
+        namespace: namespace.clone(),
+        news,
+    };
     let systems = async {
         // What is given up is one reconciliation between two of its writes; the next operator does it again. (A kube
         // controller that is stopped before its first listing ended does not end by itself.)
@@ -148,12 +169,23 @@ async fn work(
         ours.cancel();
         result
     };
+    let backups = async {
+        let given_up = async {
+            ours.cancelled().await;
+            sleep(DRAIN).await;
+        };
+        tokio::select! {
+            ((), ()) = async { tokio::join!(backup::run(backups, ours.clone()), restore::run(restores, ours.clone())) } => {}
+            () = given_up => tracing::warn!("the controllers of backups and restores did not end in time"),
+        }
+        ours.cancel();
+    };
     let lease = async {
         let lost = lock.keep(&ours).await;
         ours.cancel();
         lost
     };
-    let ((), result, lost) = tokio::join!(systems, mailboxes, lease);
+    let ((), result, (), lost) = tokio::join!(systems, mailboxes, backups, lease);
     if lost {
         return Err(Error::LeaseLost);
     }
@@ -165,16 +197,20 @@ struct Figures {
     system: system::Metrics,
     mailbox: mailbox::Metrics,
     stores: Arc<Board>,
+    backups: Arc<backup::Board>,
 }
 
 impl Figures {
     fn register(registry: &mut Registry) -> Self {
         let stores = Arc::default();
         switchover::Figures::register(registry, &stores);
+        let backups = Arc::default();
+        backup::Figures::register(registry, &backups);
         Self {
             system: system::Metrics::register(registry),
             mailbox: mailbox::Metrics::register(registry),
             stores,
+            backups,
         }
     }
 }

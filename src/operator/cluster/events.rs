@@ -53,7 +53,8 @@ fn changes(old: &[Condition], new: &[Condition]) -> Vec<Event> {
 fn event(condition: &Condition) -> Event {
     // Those that tell of trouble by being there.
     let bad = condition.status == "False"
-        || ["Stalled", "MassDeletion", "StaleTakeover"].contains(&condition.type_.as_str());
+        || ["Stalled", "MassDeletion", "StaleTakeover", "SnapshotsVanished"]
+            .contains(&condition.type_.as_str());
     let note: String = format!("{}: {}", condition.type_, condition.message).chars().take(NOTE).collect();
     Event {
         type_: if bad { EventType::Warning } else { EventType::Normal },

@@ -37,32 +37,32 @@ pub async fn write(
     Ok(())
 }
 
-/// The conditions of a MailSystem that does not fit its type.
+/// The conditions of an object that does not fit its type.
 ///
 /// # Errors
 /// The API server's.
-pub async fn conditions_of(
+pub async fn conditions_of<K: Resource<DynamicType = ()>>(
     client: &Client,
     namespace: &str,
     name: &str,
 ) -> Result<Option<Vec<Condition>>, Error> {
-    let Some(object) = dynamic(client, namespace).get_opt(name).await? else { return Ok(None) };
+    let Some(object) = dynamic::<K>(client, namespace).get_opt(name).await? else { return Ok(None) };
     let conditions = object.data.pointer("/status/conditions").cloned().unwrap_or_default();
     Ok(Some(serde_json::from_value(conditions).unwrap_or_default()))
 }
 
-/// Writes the conditions of a MailSystem that does not fit its type. The rest of its status goes: it may be what does not
+/// Writes the conditions of an object that does not fit its type. The rest of its status goes: it may be what does not
 /// fit.
 ///
 /// # Errors
 /// The API server's.
-pub async fn write_conditions(
+pub async fn write_conditions<K: Resource<DynamicType = ()>>(
     client: &Client,
     namespace: &str,
     name: &str,
     (generation, conditions): (Option<i64>, &[Condition]),
 ) -> Result<(), Error> {
-    let api = dynamic(client, namespace);
+    let api = dynamic::<K>(client, namespace);
     let Some(object) = api.get_opt(name).await? else { return Ok(()) };
     let old = object.data.get("status").and_then(Value::as_object);
     let mut status: Map<_, _> =
@@ -81,9 +81,9 @@ async fn patch(client: &Client, namespace: &str, name: &str, status: serde_json:
     });
     let params = PatchParams::apply(names::MANAGER).force();
     // Read back without its type: another release may have written fields that this one cannot read.
-    dynamic(client, namespace).patch_status(name, &params, &Patch::Apply(body)).await.map(drop)
+    dynamic::<MailSystem>(client, namespace).patch_status(name, &params, &Patch::Apply(body)).await.map(drop)
 }
 
-fn dynamic(client: &Client, namespace: &str) -> Api<DynamicObject> {
-    Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<MailSystem>(&()))
+fn dynamic<K: Resource<DynamicType = ()>>(client: &Client, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<K>(&()))
 }

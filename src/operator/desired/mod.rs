@@ -4,6 +4,7 @@
 mod accounts;
 mod antispam;
 mod antivirus;
+pub mod backup;
 mod cache;
 mod configuration;
 mod disruption;

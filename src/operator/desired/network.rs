@@ -5,20 +5,26 @@
 //!              │  └──▶ antivirus ─▶ world (signatures)
 //!              ├─────▶ cache (counts of what is sent)
 //!              ├─────▶ store ─▶ gateway (mail that Sieve sends), store (the other of its shard)
+//!  Jobs of backups ─────▶ store (mail that comes back), object storage
 //!              └─────▶ world (mail), object storage, directory services
 //! ```
+
+use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::networking::v1::{
         NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
         NetworkPolicyPort, NetworkPolicySpec,
     },
-    apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
+    apimachinery::pkg::{
+        apis::meta::v1::{LabelSelector, ObjectMeta},
+        util::intstr::IntOrString,
+    },
 };
 
-use super::pod;
+use super::{backup, pod};
 use crate::{
-    names::{self, Component, ports},
+    names::{self, Component, SystemName, ports},
     operator::system::{
         validated::{Signatures, Validated},
         values::RelayHost,
@@ -66,7 +72,8 @@ pub fn policy(v: &Validated, component: Component) -> NetworkPolicy {
                 egress(None, tcp(&API_SERVER)),
             ];
             let others = from(Component::Store, &PEER_PORTS);
-            (vec![from(Component::Gateway, &STORE_PORTS), others, observers()], out)
+            let jobs = ingress(Some(vec![jobs(&v.name)]), tcp(&[ports::ROLE]));
+            (vec![from(Component::Gateway, &STORE_PORTS), others, jobs, observers()], out)
         }
         Component::Antispam => {
             let out = vec![dns(), to(Component::Cache, &[ports::CACHE]), egress(None, tcp(&API_SERVER))];
@@ -92,6 +99,43 @@ pub fn policy(v: &Validated, component: Component) -> NetworkPolicy {
             ingress: Some(ingress),
             egress: (!egress.is_empty()).then_some(egress),
         }),
+    }
+}
+
+/// What the pods of Jobs on repositories may send, and that they receive nothing. They are those with these labels.
+pub fn of_jobs(
+    metadata: ObjectMeta,
+    labels: BTreeMap<String, String>,
+    system: &SystemName,
+    storage: Option<u16>,
+) -> NetworkPolicy {
+    let stores = NetworkPolicyPeer {
+        pod_selector: Some(LabelSelector {
+            match_labels: Some(system.selector(Component::Store)),
+            match_expressions: None,
+        }),
+        ..NetworkPolicyPeer::default()
+    };
+    let mut out = vec![dns(), egress(Some(vec![stores]), tcp(&[ports::ROLE]))];
+    out.extend(storage.map(|port| egress(None, tcp(&[port]))));
+    NetworkPolicy {
+        metadata,
+        spec: Some(NetworkPolicySpec {
+            pod_selector: Some(LabelSelector { match_labels: Some(labels), match_expressions: None }),
+            policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
+            ingress: None,
+            egress: Some(out),
+        }),
+    }
+}
+
+/// Pods of Jobs, whichever backup they are of.
+fn jobs(system: &SystemName) -> NetworkPolicyPeer {
+    let mut labels = system.labels();
+    labels.insert("app.kubernetes.io/component".to_owned(), backup::COMPONENT.to_owned());
+    NetworkPolicyPeer {
+        pod_selector: Some(LabelSelector { match_labels: Some(labels), match_expressions: None }),
+        ..NetworkPolicyPeer::default()
     }
 }
 

@@ -11,12 +11,13 @@ use k8s_openapi::{
 
 use super::{configuration::Hashes, pod, volumes, workload};
 use crate::{
+    images::Images,
     names::{Component, SHARD_LABEL, ports},
     operator::system::validated::{Validated, Volume},
 };
 
 /// Group of the mail, in the volumes too.
-const MAIL_GROUP: i64 = 8;
+pub const MAIL_GROUP: i64 = 8;
 
 /// The stores of shard `shard`, whose mail is on volumes like `volume`.
 pub fn stateful_set(v: &Validated, shard: u32, volume: &Volume, hashes: &Hashes) -> StatefulSet {
@@ -32,7 +33,7 @@ pub fn stateful_set(v: &Validated, shard: u32, volume: &Volume, hashes: &Hashes)
     let mut spec = PodSpec {
         automount_service_account_token: Some(true),
         service_account_name: Some(v.name.component(component)),
-        init_containers: Some(vec![agent_binary(v)]),
+        init_containers: Some(vec![agent_binary(&v.images)]),
         ..pod::in_group(pod::pod(v, component, vec![cyrus(v, shard)], all), MAIL_GROUP)
     };
     // Two stores on one node would be lost together.
@@ -90,12 +91,12 @@ fn environment(v: &Validated, shard: u32) -> Vec<EnvVar> {
 }
 
 /// The agent runs in Cyrus's image, since Cyrus is its child: its binary is brought along.
-fn agent_binary(v: &Validated) -> Container {
+pub fn agent_binary(images: &Images) -> Container {
     Container {
         command: Some(["cp", "/usr/local/bin/mail-agent", "/agent/mail-agent"].map(str::to_owned).into()),
         resources: Some(pod::resources(None, "10m", "16Mi", "128Mi")),
         volume_mounts: Some(vec![volumes::mount("agent", "/agent")]),
-        ..pod::container("agent-binary", &v.images.operator, 65_532)
+        ..pod::container("agent-binary", &images.operator, 65_532)
     }
 }
 

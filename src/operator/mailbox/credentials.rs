@@ -11,12 +11,17 @@ use kube::{
 };
 
 use super::{
+    came_back::{came_back, own},
     cluster::{self, endless_tries, is_code, transient},
     index::{Ask, LoginProblem, Which},
     password,
     status::generated_secret,
 };
-use crate::{directory::Credential, names::MANAGER, operator::cluster::is_terminating};
+use crate::{
+    directory::Credential,
+    names::{MANAGER, PASSWORD_OF},
+    operator::cluster::is_terminating,
+};
 
 /// Label that marks a generated Secret.
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
@@ -84,6 +89,10 @@ pub fn examine(secret: &Secret, ask: &Ask) -> Found {
 fn foreign(secret: &Secret, ask: &Ask) -> Option<Found> {
     let owners = secret.owner_references();
     let generated = secret.labels().get(MANAGED_BY).map(String::as_str) == Some(MANAGER);
+    if generated && owners.is_empty() && secret.annotations().contains_key(PASSWORD_OF) {
+        let own = came_back(secret, ask);
+        return Some(if own { Found::Stale } else { Found::Problem(LoginProblem::Conflict) });
+    }
     if !generated || owners.is_empty() || owners.iter().any(|owner| *owner.uid == *ask.uid) {
         return None;
     }
@@ -97,6 +106,7 @@ pub async fn find(client: Client, ask: Ask) -> Found {
     let attempt = || async {
         match &ask.secret {
             Some(reference) => Ok(match api.get_opt(&reference.name).await? {
+                Some(secret) if came_back(&secret, &ask) => own(&api, &secret, &ask).await?,
                 Some(secret) => match examine(&secret, &ask) {
                     Found::Stale if ask.make => generate(&api, &ask, &reference.name, &reference.key).await?,
                     found => found,
@@ -125,6 +135,7 @@ async fn generate(api: &Api<Secret>, ask: &Ask, name: &str, key: &str) -> Result
                 Err(error) => refused(&error.to_string()),
             },
             Err(error) if is_code(&error, 409) => match api.get_opt(name).await? {
+                Some(secret) if came_back(&secret, ask) => own(api, &secret, ask).await?,
                 Some(secret) => examine(&secret, ask),
                 None => Found::Stale,
             },

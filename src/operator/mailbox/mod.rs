@@ -13,6 +13,7 @@
 
 mod agents;
 mod bulk;
+mod came_back;
 pub mod census;
 mod checking;
 mod cluster;

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     api::{MailDomain, MailGroup, MailSystem, Mailbox, RetiredMailbox},
+    names::OBJECTS_TYPE,
     operator::guarded::Guarded,
 };
 
@@ -71,7 +72,7 @@ pub fn first(client: &Client, namespace: Option<&str>) -> Watches {
 /// The watch of Secrets with passwords. It starts when the mailboxes are known: what none of them names is not kept.
 #[must_use]
 pub fn secrets(client: &Client, namespace: Option<&str>) -> BoxStream<'static, Seen> {
-    let without = ["kubernetes.io/service-account-token", "helm.sh/release.v1", SECRET_TYPE];
+    let without = ["kubernetes.io/service-account-token", "helm.sh/release.v1", SECRET_TYPE, OBJECTS_TYPE];
     let fields = without.map(|type_| format!("type!={type_}")).join(",");
     events(watcher(scoped(client, namespace), Config::default().fields(&fields)), Seen::Secret)
 }

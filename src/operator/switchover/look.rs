@@ -134,7 +134,7 @@ async fn answer(store: &Store) -> Option<Report> {
     answer.role
 }
 
-/// The shard's Lease, and when it was read; the last one if it cannot be, or need not.
+/// The shard's Lease, and when it was read; the last one if it cannot be, or need not. None if there is none.
 async fn lease(
     client: &Client,
     name: &SystemName,
@@ -147,6 +147,9 @@ async fn lease(
         return old;
     }
     let leases: Api<Lease> = Api::namespaced(client.clone(), &name.namespace);
-    let read = timeout(PATIENCE, leases.get(&name.store(number))).await.ok()?.ok();
-    read.and_then(|lease| LeaseSeen::of(&lease)).map(|lease| (lease, Instant::now())).or(old)
+    match timeout(PATIENCE, leases.get_opt(&name.store(number))).await {
+        Ok(Ok(None)) => None,
+        Ok(Ok(Some(lease))) => LeaseSeen::of(&lease).map(|lease| (lease, Instant::now())).or(old),
+        _ => old,
+    }
 }

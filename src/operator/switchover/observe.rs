@@ -50,7 +50,7 @@ pub struct Shard {
     pub number: u32,
     /// Its pods, as far as they are there.
     pub stores: Vec<Store>,
-    /// Its Lease, if it could be read.
+    /// Its Lease; none if there is none, or it was never read.
     pub lease: Option<LeaseSeen>,
     /// When that was read.
     pub read: Option<Instant>,
@@ -101,10 +101,11 @@ impl Shard {
         report.in_sync && other.is_some_and(|other| other.phase == Phase::InSync) && !asked
     }
 
-    /// Whether somebody's role is another than before: status says so at once.
+    /// Whether somebody's role is another than before, or the Lease came or went: status says so at once.
     #[must_use]
     pub fn differs(&self, before: &Self) -> bool {
         self.number != before.number
+            || self.lease.is_none() != before.lease.is_none()
             || self.stores.len() != before.stores.len()
             || self.stores.iter().zip(&before.stores).any(|(new, old)| state(new) != state(old))
     }
@@ -215,6 +216,17 @@ pub(crate) mod tests {
         for shard in [alone, asked, silent, Shard::unknown(0)] {
             assert!(!shard.is_at_rest(), "{shard:?}");
         }
+    }
+
+    #[test]
+    fn a_lease_that_somebody_deleted_is_news() {
+        let mut with = healthy();
+        with.lease = Some(LeaseSeen::default());
+        let mut renewed = with.clone();
+        renewed.lease = Some(LeaseSeen { version: "2".into(), ..LeaseSeen::default() });
+        let without = Shard { lease: None, ..healthy() };
+        assert!(without.differs(&with) && with.differs(&without));
+        assert!(!renewed.differs(&with));
     }
 
     #[test]

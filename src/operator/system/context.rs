@@ -37,6 +37,8 @@ pub struct Context {
     pub known: Known,
     /// What was seen of the stores.
     pub board: Arc<Board>,
+    /// Changes when what is known of backups does.
+    pub backups: watch::Receiver<u64>,
     failures: Mutex<HashMap<SystemName, u32>>,
 }
 
@@ -89,13 +91,20 @@ impl Context {
         metrics: Metrics,
     ) -> Self {
         let (memory, known, board, failures) = Default::default();
-        Self { client, images, events, census, metrics, memory, known, board, failures }
+        let (_, backups) = watch::channel(0);
+        Self { client, images, events, census, metrics, memory, known, board, backups, failures }
     }
 
     /// The same, with what others read, too.
     #[must_use]
     pub fn with_board(self, board: Arc<Board>) -> Self {
         Self { board, ..self }
+    }
+
+    /// The same, told of backups.
+    #[must_use]
+    pub fn with_news(self, backups: watch::Receiver<u64>) -> Self {
+        Self { backups, ..self }
     }
 
     /// Notes how it went and returns how often in a row it failed.

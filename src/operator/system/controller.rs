@@ -66,6 +66,7 @@ pub async fn run(context: Context, namespace: Option<String>, shutdown: Cancella
     let secrets = || api::<PartialObjectMeta<Secret>>(&client, namespace);
     let of_type = |type_: &str| watcher::Config::default().fields(&format!("type={type_}"));
     let (census, memory) = (context.census.clone(), context.memory.clone());
+    let of_backups = context.backups.clone();
     let (news, of_stores) = watch::channel(0);
     let (events, board) = (context.events.clone(), context.board.clone());
     let stores = Watcher::new(client.clone(), events, board, controller.store(), news).run();
@@ -92,6 +93,7 @@ pub async fn run(context: Context, namespace: Option<String>, shutdown: Cancella
         )
         .reconcile_all_on(changes(census))
         .reconcile_all_on(every_change(of_stores))
+        .reconcile_all_on(every_change(of_backups))
         .trigger_backoff(pauses())
         .graceful_shutdown_on(shutdown.cancelled_owned())
         .run(reconcile, pause, Arc::new(context))
@@ -192,7 +194,7 @@ fn changes(census: watch::Receiver<Census>) -> impl Stream<Item = ()> + Send + '
     })
 }
 
-/// An item a moment after a change of what is known of stores. Systems are few, so all are looked at.
+/// An item a moment after a change of what is known of stores, or of backups. Systems are few, so all are looked at.
 fn every_change(news: watch::Receiver<u64>) -> impl Stream<Item = ()> + Send + 'static {
     stream::unfold(news, |mut news| async move {
         news.changed().await.ok()?;

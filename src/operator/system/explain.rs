@@ -33,6 +33,12 @@ pub fn explain(troubles: &Troubles, component: Component) -> Option<String> {
         .or_else(|| pods().find_map(not_ready))
 }
 
+/// What keeps one pod from running.
+#[must_use]
+pub fn of_pod(pod: &Pod) -> Option<String> {
+    waiting(pod).or_else(|| unscheduled(pod))
+}
+
 fn statuses(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
     let status = pod.status.as_ref();
     let init = status.and_then(|status| status.init_container_statuses.as_ref());

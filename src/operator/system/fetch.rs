@@ -20,10 +20,11 @@ use serde::de::DeserializeOwned;
 
 use super::{ldap, workloads::Workloads};
 use crate::{
-    api::MailSystem,
+    api::{MailBackup, MailSystem},
     names::{Component, SystemName},
     operator::{
         cluster::ownership::is_ours,
+        guarded::Guarded,
         mailbox::{Answer, ask_one},
     },
 };
@@ -51,6 +52,8 @@ pub struct Fetched {
     pub ldap: BTreeMap<String, Secret>,
     /// The user's signatures, if they are named and there.
     pub signatures: Option<Secret>,
+    /// The MailBackups of the system.
+    pub backups: Vec<MailBackup>,
     /// The storage classes that were asked for, and what became of each.
     pub classes: Classes,
     /// What runs.
@@ -109,6 +112,7 @@ pub async fn fetch(client: &Client, name: SystemName, system: MailSystem) -> Res
         served,
         internal,
         orphan,
+        backups,
         classes,
         workloads,
     ) = try_join!(
@@ -120,6 +124,7 @@ pub async fn fetch(client: &Client, name: SystemName, system: MailSystem) -> Res
         secrets.get_opt(&tls_secret),
         secrets.get_opt(&internal_secret),
         claims.get_metadata_opt(&beyond),
+        backups(client, &name),
         storage_classes(client, &system),
         workloads(client, &name, &system),
     )?;
@@ -137,6 +142,7 @@ pub async fn fetch(client: &Client, name: SystemName, system: MailSystem) -> Res
         journal_credentials,
         ldap,
         signatures,
+        backups,
         classes,
         workloads,
         orphan,
@@ -165,6 +171,13 @@ pub async fn gateways(client: &Client, fetched: &Fetched) -> Result<Vec<(String,
         (pod.name_any(), answer)
     });
     Ok(join_all(asked).await)
+}
+
+/// The MailBackups of a system that can be read.
+async fn backups(client: &Client, name: &SystemName) -> Result<Vec<MailBackup>, Error> {
+    let api: Api<Guarded<MailBackup>> = Api::namespaced(client.clone(), &name.namespace);
+    let all = api.list(&ListParams::default()).await?.into_iter().filter_map(|object| object.0.ok());
+    Ok(all.filter(|backup| backup.spec.system.name == name.name).collect())
 }
 
 /// Reads what runs.

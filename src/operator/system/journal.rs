@@ -129,7 +129,8 @@ pub fn days(text: &str) -> Option<u32> {
 }
 
 /// The port in `https://host:port`, else the scheme's.
-fn port(endpoint: Option<&str>) -> Option<u16> {
+#[must_use]
+pub fn port(endpoint: Option<&str>) -> Option<u16> {
     let Some(endpoint) = endpoint else { return Some(443) };
     let uri: hyper::Uri = endpoint.parse().ok()?;
     uri.port_u16().or_else(|| match uri.scheme_str() {

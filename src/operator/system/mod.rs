@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod availability;
+pub mod backups;
 pub mod certificate;
 mod context;
 mod controller;

@@ -15,7 +15,7 @@ use kube::{
 };
 
 use super::{
-    audit,
+    audit, backups,
     context::{Context, ReconcileError},
     explain::explain,
     fetch::{self, Fetched, Troubles},
@@ -156,6 +156,11 @@ async fn with_journal_key(context: &Context, mut fetched: Fetched) -> Result<Fet
 /// What runs once `desired` is applied, unless it stands already or nothing is to be applied.
 async fn applied(context: &Context, fetched: &Fetched, desired: Desired) -> Result<Applied, kube::Error> {
     let (name, now) = (&fetched.name, Instant::now());
+    // No watch tells of Leases: who holds one renews it all the time.
+    let seen = context.board.seen(name);
+    if seen.is_some_and(|shards| shards.iter().any(|shard| shard.lease.is_none())) {
+        context.memory.touch(name);
+    }
     if fetched.system.spec.paused {
         context.memory.forget(name);
     } else if !context.memory.stands(name, &desired, now) {
@@ -193,6 +198,7 @@ async fn observe(
             Timestamp::now().as_millisecond(),
         ),
         ldap: ldap::finding(fetched, &each(&gateways, |answer| Some(answer.ldap.clone()))),
+        backups: backups::finding(&fetched.backups, Timestamp::now()),
         stores: stores.as_ref().map(|shards| shards.as_slice()),
         counts,
         now: now(),
@@ -224,13 +230,14 @@ async fn report(invalid: &Unreadable, context: &Context) -> Result<Action, Recon
     let object: PartialObjectMeta<MailSystem> = invalid.metadata.clone().into_request_partial();
     let name = name(&object);
     let (client, generation) = (&context.client, invalid.metadata.generation);
-    let old =
-        write::conditions_of(client, &name.namespace, &name.name).await.map_err(ReconcileError::Status)?;
+    let old = write::conditions_of::<MailSystem>(client, &name.namespace, &name.name)
+        .await
+        .map_err(ReconcileError::Status)?;
     let Some(old) = old else { return Ok(Action::await_change()) };
     let new = status::unreadable(&old, &invalid.to_string(), generation, &now());
     if new != old {
         tracing::warn!(system = %name, error = %invalid, "a MailSystem cannot be read");
-        write::write_conditions(client, &name.namespace, &name.name, (generation, &new))
+        write::write_conditions::<MailSystem>(client, &name.namespace, &name.name, (generation, &new))
             .await
             .map_err(ReconcileError::Status)?;
         context.events.tell(&object.object_ref(&()), &old, &new).await;

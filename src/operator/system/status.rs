@@ -52,6 +52,8 @@ pub struct Observation<'a> {
     pub delivery: Option<Delivery>,
     /// `DirectoryServiceHealthy`, if there is such a service.
     pub ldap: Option<Finding>,
+    /// `BackupVerified`.
+    pub backups: Finding,
     /// What was seen of the stores; `None` where each shard has one only.
     pub stores: Option<&'a [Shard]>,
     /// Mailboxes and domains, once they were counted.
@@ -150,6 +152,7 @@ fn findings(observation: &Observation) -> Vec<Finding> {
     all.extend(replication);
     all.extend(stale(observation));
     all.extend(accounted.filter(|finding| finding.status != Some(false)));
+    all.push(observation.backups.clone());
     all.extend(deletion(observation));
     all.extend(progress(observation));
     all

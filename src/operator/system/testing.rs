@@ -56,6 +56,7 @@ pub fn fetched(spec: &str) -> Fetched {
         journal_credentials: None,
         ldap: BTreeMap::new(),
         signatures,
+        backups: Vec::new(),
         classes: Classes::default(),
         workloads: Workloads { stores, ..Workloads::default() },
         orphan: None,

@@ -64,6 +64,7 @@ fn observe_stores(fetched: &Fetched, workloads: &Workloads, stores: Option<&[Sha
         journal: super::journal::finding(fetched, &[]),
         delivery: super::audit::delivery(fetched, &[], NOW * 1000),
         ldap: super::ldap::finding(fetched, &[]),
+        backups: super::backups::finding(&fetched.backups, Timestamp::UNIX_EPOCH),
         stores,
         counts: Some(Counts { mailboxes: 3, domains: 1, vanished: 0, ..Counts::default() }),
         now: Time(Timestamp::from_second(NOW).unwrap()),

@@ -5,11 +5,12 @@ use kube::{
     Api, Client, Error,
     api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
 };
-use mail_operator::api::{MailDomain, MailGroup, MailSystem, Mailbox};
+use mail_operator::api::{MailBackup, MailDomain, MailGroup, MailRestore, MailSnapshot, MailSystem, Mailbox};
 use serde_json::{Value, json};
 
 use crate::harness;
 
+mod backup;
 mod changes;
 mod group;
 mod mailbox;
@@ -59,6 +60,9 @@ fn objects(client: &Client, namespace: &str, kind: &str) -> Api<DynamicObject> {
         "MailSystem" => ApiResource::erase::<MailSystem>(&()),
         "MailDomain" => ApiResource::erase::<MailDomain>(&()),
         "MailGroup" => ApiResource::erase::<MailGroup>(&()),
+        "MailBackup" => ApiResource::erase::<MailBackup>(&()),
+        "MailSnapshot" => ApiResource::erase::<MailSnapshot>(&()),
+        "MailRestore" => ApiResource::erase::<MailRestore>(&()),
         _ => ApiResource::erase::<Mailbox>(&()),
     };
     Api::namespaced_with(client.clone(), namespace, &resource)

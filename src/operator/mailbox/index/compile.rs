@@ -152,8 +152,14 @@ impl Index {
         let shard = match (&estate, mailbox.fact.shard) {
             // The mail is where it is.
             (Estate::Heir(uid), _) => system.records.get(uid).map(|record| record.store),
-            (_, None) if beside.is_some() => beside,
-            (_, None) => Some(shard_of(&mailbox.fact.address, system.fact.stores)),
+            // A backup has it there, and brings it back there.
+            (_, None) => mailbox
+                .fact
+                .former_shard
+                .map(u32::from)
+                .filter(|shard| *shard < system.fact.stores)
+                .or(beside)
+                .or_else(|| Some(shard_of(&mailbox.fact.address, system.fact.stores))),
             _ => return,
         };
         if mailbox.fact.shard != shard {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     api::{self, MailboxLimits, MailboxState, Protocol, SystemLimits, WhileSuspended},
     directory::{self, AddressError, Refusal},
-    names::{ADOPT, CONFIRM_DELETION, RESUME_SENDING, SystemName},
+    names::{ADOPT, CONFIRM_DELETION, RESUME_SENDING, SHARD_LABEL, SystemName},
     quantity,
 };
 
@@ -252,6 +252,8 @@ pub struct MailboxFact {
     pub restored_from: Option<Box<str>>,
     /// The store shard it was given.
     pub shard: Option<u32>,
+    /// The one that it is to be given, if there is one of this number.
+    pub former_shard: Option<u8>,
     /// Its status as the API has it.
     pub published: Published,
 }
@@ -308,6 +310,7 @@ impl TryFrom<&api::Mailbox> for MailboxFact {
             restore_from: spec.restore_from.as_deref().map(Box::from),
             restored_from: status.restored_from.as_deref().map(Box::from),
             shard: status.shard,
+            former_shard: object.annotations().get(SHARD_LABEL).and_then(|shard| shard.parse().ok()),
             published: Published::of(&status),
         })
     }

@@ -75,6 +75,7 @@ pub(super) fn mailbox(created: i64, address: &str, aliases: &[&str]) -> MailboxF
         restore_from: None,
         restored_from: None,
         shard: Some(0),
+        former_shard: None,
         published: Published::default(),
     }
 }
@@ -162,6 +163,22 @@ fn what_an_existing_directory_says_of_shard_and_password_is_kept() {
     assert_eq!(compiled.count, 1, "one entry needs one shard");
     let Entry::Mailbox(entry) = &compiled.shards[0].1.entries["an@x.vn"] else { panic!("no mailbox") };
     assert_eq!((entry.store, &entry.credential), (7, &credential));
+}
+
+#[test]
+fn a_mailbox_that_came_back_from_a_backup_gets_the_shard_that_had_its_mail_if_there_is_one() {
+    let shard_of = |former_shard| {
+        let (mut index, name) = served();
+        index.apply_system(&name, SystemFact { stores: 8, ..system(0, &[]) });
+        let fact = MailboxFact { shard: None, former_shard, ..mailbox(0, "binh@x.vn", &[]) };
+        index.apply_mailbox(&key(0), fact);
+        index.settle();
+        index.mailbox(&key(0)).and_then(|mailbox| mailbox.fact.shard)
+    };
+    let chosen = shard_of(None);
+    assert!(chosen.is_some());
+    assert_eq!((shard_of(Some(2)), shard_of(Some(5))), (Some(2), Some(5)));
+    assert_eq!(shard_of(Some(8)), chosen);
 }
 
 /// A directory in which the mailbox of `uid` was served.

@@ -200,6 +200,7 @@ fn held(meta: &Meta, address: &str, mut aliases: Vec<Arc<str>>, entry: &MailboxE
         restore_from: None,
         restored_from: None,
         shard: Some(entry.store),
+        former_shard: None,
         published: Published::default(),
     };
     let password = Password::known(entry.credential.clone());

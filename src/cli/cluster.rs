@@ -14,10 +14,20 @@ use serde_json::json;
 use super::{Error, Target};
 use crate::{
     agent::gateway::audit::replay,
-    api::MailSystem,
+    api::{MailBackup, MailSystem},
     names::{Component, SystemName, ports},
     operator::switchover::LeaseSeen,
 };
+
+/// The cluster of the kubeconfig, and the namespace that is meant.
+///
+/// # Errors
+/// The kubeconfig cannot be used.
+pub(super) async fn client(target: &Target) -> Result<(Client, String), Error> {
+    let config = Config::infer().await?;
+    let namespace = target.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    Ok((Client::try_from(config)?, namespace))
+}
 
 /// A mail system.
 pub struct System {
@@ -32,9 +42,7 @@ impl System {
     /// # Errors
     /// There is none, or it is not clear which.
     pub async fn find(target: &Target) -> Result<Self, Error> {
-        let config = Config::infer().await?;
-        let namespace = target.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config)?;
+        let (client, namespace) = client(target).await?;
         if let Some(name) = &target.system {
             return Ok(Self { client, name: SystemName::new(namespace, name) });
         }
@@ -65,6 +73,16 @@ impl System {
     /// It is not there, or may not be read.
     pub async fn object(&self) -> Result<MailSystem, Error> {
         Ok(Api::namespaced(self.client.clone(), &self.name.namespace).get(&self.name.name).await?)
+    }
+
+    /// The backups of the system.
+    ///
+    /// # Errors
+    /// They may not be read.
+    pub async fn backups(&self) -> Result<Vec<MailBackup>, Error> {
+        let backups: Api<MailBackup> = Api::namespaced(self.client.clone(), &self.name.namespace);
+        let backups = backups.list(&ListParams::default()).await?.items;
+        Ok(backups.into_iter().filter(|it| it.spec.system.name == self.name.name).collect())
     }
 
     /// The Lease over which it is decided who serves a shard.

@@ -4,15 +4,20 @@
 
 pub mod addresses;
 mod audit;
+mod backup;
+mod backups;
 pub mod cluster;
 mod columns;
 mod history;
 pub mod journal;
 mod lost;
 mod replay;
+mod restore;
+mod snapshots;
 mod status;
 mod switchover;
 mod trace;
+mod words;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -45,6 +50,12 @@ enum Command {
     Switchover(switchover::Arguments),
     /// Say that the disk of a store is gone for good, so that the other serves although it may lack the last changes.
     DeclareLost(lost::Arguments),
+    /// Let a backup run now.
+    Backup(backup::Arguments),
+    /// List what could come back.
+    Snapshots(snapshots::Arguments),
+    /// Bring messages, folders, mailboxes or all mail back from a backup. Nothing that is there is overwritten.
+    Restore(Box<restore::Arguments>),
     /// Read the journal of accepted mail.
     #[command(subcommand)]
     Journal(journal::Command),
@@ -103,6 +114,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         Command::DeclareLost(arguments) => lost::run(target, &arguments, &mut out).await,
         // Who has no mail system but mailboxes in one may have their list, too.
         Command::Addresses(arguments) => addresses::run(target, &arguments, &mut out).await,
+        Command::Backup(arguments) => backup::run(target, &arguments, &mut out).await,
+        Command::Snapshots(arguments) => snapshots::run(target, &arguments, &mut out).await,
+        Command::Restore(arguments) => restore::run(target, &arguments, &mut out).await,
         Command::Journal(command) => journal::run(&system().await?, command, &mut out).await,
         Command::Audit => audit::run(&system().await?, &mut out).await,
         Command::Trace(arguments) => trace::run(&system().await?, arguments, &mut out).await,
@@ -139,7 +153,13 @@ mod tests {
             Arguments::try_parse_from(["kubectl mail", "replay"].into_iter().chain(words.split_whitespace()))
                 .is_ok()
         };
-        for good in ["019a", "019a 019b --dry-run", "--unaccounted", "--lost-volume mail-gateway-0 -n mail"] {
+        for good in [
+            "019a",
+            "019a 019b --dry-run",
+            "--unaccounted",
+            "--lost-volume mail-gateway-0 -n mail",
+            "--lost-stores 0 --since 24h",
+        ] {
             assert!(parses(good), "{good}");
         }
         for bad in [
@@ -147,6 +167,8 @@ mod tests {
             "--dry-run",
             "019a --unaccounted",
             "--unaccounted --lost-volume mail-gateway-0",
+            "--lost-stores 0",
+            "--unaccounted --since 24h",
             "--lost-volume",
         ] {
             assert!(!parses(bad), "{bad}");

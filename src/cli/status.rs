@@ -1,11 +1,11 @@
-//! `kubectl mail status`: who serves each shard, and what is amiss, from the status of the MailSystem.
+//! `kubectl mail status`: who serves each shard, how backups stand, and what is amiss, from the status of the objects.
 
 use std::io::Write;
 
 use clap::Args;
 
 use super::{
-    Error,
+    Error, backups,
     cluster::System,
     columns::{lines, row},
 };
@@ -28,11 +28,14 @@ pub struct Arguments {
 /// Prints it.
 pub(super) async fn run(system: &System, out: &mut impl Write) -> Result<(), Error> {
     let object = system.object().await?;
-    write!(out, "{}", told(&system.name.to_string(), &object))?;
-    Ok(())
+    // Who may see the system need not be allowed to see its backups.
+    let backups = system.backups().await;
+    let backups =
+        backups.map_or_else(|error| format!("Backups are not known: {error}\n"), |it| backups::told(&it));
+    Ok(write!(out, "{}", told(&system.name.to_string(), &object, &backups))?)
 }
 
-fn told(name: &str, object: &MailSystem) -> String {
+fn told(name: &str, object: &MailSystem, backups: &str) -> String {
     let Some(status) = &object.status else {
         return format!("{name}: the operator has not looked at it yet\n");
     };
@@ -53,6 +56,7 @@ fn told(name: &str, object: &MailSystem) -> String {
             .map(|it| row([&it.name, &format!("{}/{}", it.ready, it.desired), &it.image])),
     );
     parts.push(lines(&workloads));
+    parts.push(backups.to_owned());
     let mut table = vec![row(["CONDITION", "STATUS", "REASON", "SINCE", "MESSAGE"])];
     table.extend(status.conditions.iter().map(|it| {
         let since = it.last_transition_time.0.to_string();
@@ -149,11 +153,13 @@ SHARD   POD              NODE   ROLE      PHASE        EPOCH   LAG              
 WORKLOAD       READY   IMAGE
 mail-store-0   1/2     cyrus:1
 
+No MailBackup: nothing is backed up
+
 CONDITION   STATUS   REASON    SINCE                  MESSAGE
 Ready       True     Serving   2025-11-25T02:00:00Z   every part serves
 ";
-        assert_eq!(told("mail/mail", &object), expected);
+        assert_eq!(told("mail/mail", &object, &backups::told(&[])), expected);
         let new = MailSystem { status: None, ..object };
-        assert_eq!(told("mail/mail", &new), "mail/mail: the operator has not looked at it yet\n");
+        assert_eq!(told("mail/mail", &new, ""), "mail/mail: the operator has not looked at it yet\n");
     }
 }

@@ -8,13 +8,13 @@ use std::io::Write;
 
 use clap::{Args, ValueEnum};
 use kube::{
-    Api, Client, Config,
+    Api, Client,
     api::{ApiResource, ListParams},
     core::Object,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Target};
+use super::{Error, Target, cluster::client};
 use crate::api::{MailGroup, Mailbox, MailboxState};
 
 /// Objects that the API server is asked for at a time.
@@ -76,10 +76,8 @@ struct Status {
 /// # Errors
 /// What is told to the user.
 pub async fn run(target: &Target, arguments: &Arguments, out: &mut impl Write) -> Result<(), Error> {
-    let config = Config::infer().await?;
-    let namespace = target.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    let (client, namespace) = client(target).await?;
     let namespace = (!arguments.all_namespaces).then_some(namespace);
-    let client = Client::try_from(config)?;
     let mut entries = Vec::new();
     for resource in [ApiResource::erase::<Mailbox>(&()), ApiResource::erase::<MailGroup>(&())] {
         entries.extend(read(client.clone(), namespace.as_deref(), &resource).await?);

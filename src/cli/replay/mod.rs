@@ -1,18 +1,23 @@
 //! `kubectl mail replay`: brings accepted messages back from the journal. They are read here, with the key, and handed to a
 //! gateway one by one; recipients that have an answer are left out, and stores take no message twice.
 
+mod stores;
 mod work;
 
 use std::io::Write;
 
+use age::x25519::Identity;
 use clap::{ArgGroup, Args};
 
-use self::work::{Work, lost, named, open_at, ready, unaccounted};
+use self::{
+    stores::taken,
+    work::{Work, lost, named, open_at, ready, unaccounted},
+};
 use super::{
     Error,
     cluster::System,
     history::Entry,
-    journal::{Key, key_of},
+    journal::{Key, Since, key_of},
 };
 use crate::{
     agent::gateway::audit::{
@@ -42,6 +47,13 @@ pub struct Arguments {
     /// seconds before the loss may go out twice.
     #[arg(long, value_name = "POD", group = "which")]
     lost_volume: Option<String>,
+    /// Everything that the stores of this shard took since a time, and lost with their disks. Mailboxes that hold a message
+    /// all the same are not given it again.
+    #[arg(long, value_name = "SHARD", group = "which", requires = "since")]
+    lost_stores: Option<u32>,
+    /// The time from which on: `24h`, `7 days`, or a time like 2026-11-25T08:00:00Z. That of the restored snapshot, or earlier.
+    #[arg(long, requires = "lost_stores", conflicts_with_all = ["ids", "unaccounted", "lost_volume"])]
+    since: Option<Since>,
     /// Only tell what would be brought back.
     #[arg(long)]
     dry_run: bool,
@@ -56,18 +68,7 @@ const TELL: usize = 20;
 /// Brings them back; an error if one was not.
 pub(super) async fn run(system: &System, arguments: Arguments, out: &mut impl Write) -> Result<(), Error> {
     let key = key_of(system, &arguments.key).await?;
-    let work = match (&arguments.lost_volume, arguments.unaccounted) {
-        (Some(pod), _) => lost(system, &key, pod).await?,
-        (None, true) => named(system, &key, unaccounted(system).await?).await?,
-        (None, false) => {
-            let pod = ready(system).await?;
-            let parse = |id: &String| JournalId::parse(id.to_ascii_lowercase().as_bytes());
-            let ids: Option<Vec<_>> = arguments.ids.iter().map(parse).collect();
-            let ids = ids.ok_or_else(|| super::journal::Error::Id(arguments.ids.join(" ")))?;
-            let pods = open_at(system, ids, &pod).await?;
-            named(system, &key, pods).await?
-        }
-    };
+    let work = work(system, &key, &arguments).await?;
     let token = system.secret(&system.name.internal()).await?.data.unwrap_or_default();
     let token = token.get(TOKEN).map(|bytes| String::from_utf8_lossy(&bytes.0).trim().to_owned());
     let secret = secret(&token.unwrap_or_default());
@@ -81,6 +82,24 @@ pub(super) async fn run(system: &System, arguments: Arguments, out: &mut impl Wr
         writeln!(out, "{pod}: everything from before its volume is accounted for or on its way")?;
     }
     Ok(())
+}
+
+async fn work(system: &System, key: &Identity, arguments: &Arguments) -> Result<Work, Error> {
+    if let Some(pod) = &arguments.lost_volume {
+        return lost(system, key, pod).await;
+    }
+    if let (Some(shard), Some(Since(since))) = (arguments.lost_stores, &arguments.since) {
+        return taken(system, key, shard, *since).await;
+    }
+    if arguments.unaccounted {
+        return named(system, key, unaccounted(system).await?).await;
+    }
+    let pod = ready(system).await?;
+    let parse = |id: &String| JournalId::parse(id.to_ascii_lowercase().as_bytes());
+    let ids: Option<Vec<_>> = arguments.ids.iter().map(parse).collect();
+    let ids = ids.ok_or_else(|| super::journal::Error::Id(arguments.ids.join(" ")))?;
+    let pods = open_at(system, ids, &pod).await?;
+    named(system, key, pods).await
 }
 
 /// Hands everything over; how many were not taken.

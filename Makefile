@@ -23,6 +23,8 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export CARGO_TERM_COLOR ?= never
 CLUSTER ?= local
 export CLUSTER PROFILE
+# What follows works on the cluster that cluster/install prepared.
+ON_CLUSTER = $(if $(filter current,$(CLUSTER)),,KUBECONFIG=$$(cluster/cluster kubeconfig))
 
 .PHONY: help demo demo-down test test-unit test-model test-journal test-ldap test-backup test-apiserver test-e2e test-failover model chaos lint generate bench deny
 help:
@@ -73,19 +75,19 @@ test-apiserver:
 test-e2e:
 	cluster/install
 	cluster/cluster s3 >/dev/null
-	KUBECONFIG=$${KUBECONFIG:-$$(cluster/cluster kubeconfig)} cargo test --locked --test e2e
+	$(ON_CLUSTER) cargo test --locked --test e2e
 
 # All of what `make test` has the main ones of.
 test-failover:
 	cluster/install
 	cluster/cluster s3 >/dev/null
-	KUBECONFIG=$${KUBECONFIG:-$$(cluster/cluster kubeconfig)} cargo test --locked --test e2e failover:: -- --include-ignored --skip chaos::whatever
+	$(ON_CLUSTER) cargo test --locked --test e2e failover:: -- --include-ignored --skip chaos::whatever
 
 # The seed that it prints repeats a run.
 chaos:
 	cluster/install
 	cluster/cluster s3 >/dev/null
-	KUBECONFIG=$${KUBECONFIG:-$$(cluster/cluster kubeconfig)} cargo test --locked --test e2e failover::chaos -- --ignored
+	$(ON_CLUSTER) cargo test --locked --test e2e failover::chaos -- --ignored
 
 lint:
 	cargo fmt --check
@@ -103,7 +105,8 @@ generate:
 bench:
 	PROFILE=release cluster/install
 	cluster/cluster s3 >/dev/null
-	cargo bench --locked --bench mail
+	cluster/cluster restic >/dev/null
+	$(ON_CLUSTER) cargo bench --locked --bench mail --bench backup
 
 deny:
 	cargo deny check

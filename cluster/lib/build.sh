@@ -6,12 +6,15 @@ kube_version=k8s.io/component-base/version
 go_flags=(-trimpath -buildvcs=false -mod=readonly -p 2)
 ld_flags="-s -w -X $kube_version.gitVersion=v$kubernetes -X $kube_version.gitMajor=1 -X $kube_version.gitMinor=35"
 
-needs=( # command or file : Debian package
+tools=( # command or file : Debian package, for the images and the demo, whatever the cluster
+  buildah:buildah /usr/lib/podman/netavark:netavark mmdebstrap:mmdebstrap curl:curl swaks:swaks flock:util-linux awk:mawk
+  xargs:findutils /etc/ssl/certs/ca-certificates.crt:ca-certificates /usr/share/perl5/IO/Socket/SSL.pm:libio-socket-ssl-perl
+)
+needs=( # for all
+  "${tools[@]}"
   containerd:containerd ctr:containerd runc:runc /usr/lib/cni/ptp:containernetworking-plugins iptables:iptables
-  conntrack:conntrack ethtool:ethtool socat:socat etcd:etcd-server buildah:buildah /usr/lib/podman/netavark:netavark
-  mmdebstrap:mmdebstrap openssl:openssl ip:iproute2 curl:curl jq:jq swaks:swaks nsenter:util-linux flock:util-linux
-  setsid:util-linux mount:mount sysctl:procps modprobe:kmod awk:mawk xargs:findutils
-  /etc/ssl/certs/ca-certificates.crt:ca-certificates slapd:slapd /usr/share/perl5/IO/Socket/SSL.pm:libio-socket-ssl-perl
+  conntrack:conntrack ethtool:ethtool socat:socat etcd:etcd-server openssl:openssl ip:iproute2 jq:jq nsenter:util-linux
+  setsid:util-linux mount:mount sysctl:procps modprobe:kmod slapd:slapd
 )
 
 deps() {

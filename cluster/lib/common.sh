@@ -16,7 +16,7 @@ die() { echo "cluster: $*" >&2; exit 1; }
 lock() { # file: held until this process ends
   mkdir -p "$(dirname "$1")"
   exec {lock_fd}>"$1"
-  flock -n "$lock_fd" || { say "waiting for another run to finish"; flock "$lock_fd"; }
+  flock -n "$lock_fd" || { say "waiting for another run to finish" >&2; flock "$lock_fd"; }
 }
 
 until_ok() { # seconds command...

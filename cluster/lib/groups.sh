@@ -21,19 +21,33 @@ cg_delegate() { # v2 group: hand all controllers down to its children, as far as
 cg_empty_root() { # v2, in a container: its root group must hold no processes before it can hand controllers down
   [ -e $cg/cgroup.type ] || return 0 # the real root
   mkdir -p "$cg/init"
-  local p
-  while read -r p; do echo "$p" >"$cg/init/cgroup.procs" || true; done 2>/dev/null <$cg/cgroup.procs
+  local p try
+  for try in $(seq 20); do # again, for what is forked meanwhile
+    [ -n "$(cat $cg/cgroup.procs)" ] || return 0
+    while read -r p; do echo "$p" >"$cg/init/cgroup.procs" || true; done 2>/dev/null <$cg/cgroup.procs
+  done
+  : "not empty after $try times: cg_lacking tells"
+}
+
+cg_lacking() { # v2 group: controllers that kubelet asks for and the group does not have
+  local c
+  for c in cpu cpuset memory pids hugetlb; do
+    [ $c != hugetlb ] || grep -qw hugetlb $cg/cgroup.controllers || continue # only where the host has it
+    grep -qw $c "$1/cgroup.controllers" || echo $c
+  done
 }
 
 group_make() { # name
-  local c f
+  local c f lacking
   [ -d $cg_tree ] || die "no control groups in $cg: mount cgroup2 there"
   for c in $(cg_hierarchies); do mkdir -p "$c/$prefix-$1"; done
   mkdir -p "$cg_tree/$prefix-$1/daemons"
   if [ $cg_tree = $cg ]; then
     cg_empty_root
     cg_delegate $cg
-    cg_delegate "$cg/$prefix-$1"
+    cg_delegate "$cg/$prefix-$1" # all, so that systemd cannot take back in the root what it does not need itself
+    lacking=$(cg_lacking "$cg/$prefix-$1" | xargs)
+    [ -z "$lacking" ] || die "the control group $cg/$prefix-$1 lacks $lacking: $cg holds processes, or the host keeps them in v1 or to itself"
   elif [ -d $cg/cpuset ]; then # v1 takes nobody into a group without processors
     for f in cpuset.cpus cpuset.mems; do cat "$cg/cpuset/$f" >"$cg/cpuset/$prefix-$1/$f"; done
   fi

@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use async_imap::{Client, Session};
+use base64::{
+    Engine as _, alphabet,
+    engine::{GeneralPurpose, general_purpose::NO_PAD},
+};
 use futures::TryStreamExt;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -52,4 +56,27 @@ pub(crate) async fn wait_for(world: &World, account: &Account, subject: &str) ->
         },
     )
     .await
+}
+
+/// A folder's name as IMAP has it: modified UTF-7 (RFC 3501, 5.1.3).
+pub(crate) fn name(folder: &str) -> String {
+    let engine = GeneralPurpose::new(&alphabet::IMAP_MUTF7, NO_PAD);
+    let mut name = String::new();
+    for part in folder.split_inclusive(|c: char| c.is_ascii()) {
+        let plain = part.find(|c: char| c.is_ascii()).unwrap_or(part.len());
+        let bytes: Vec<u8> = part[..plain].encode_utf16().flat_map(u16::to_be_bytes).collect();
+        if !bytes.is_empty() {
+            name.push('&');
+            name.push_str(&engine.encode(bytes));
+            name.push('-');
+        }
+        name += &part[plain..].replace('&', "&-");
+    }
+    name
+}
+
+#[test]
+fn names_of_folders_are_encoded() {
+    assert_eq!(name("Công văn/2026"), "C&APQ-ng v&AQM-n/2026");
+    assert_eq!(name("A & ư, ợ"), "A &- &AbA-, &HuM-");
 }

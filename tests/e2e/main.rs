@@ -24,6 +24,7 @@ mod slapd;
 
 mod audit;
 mod authenticity;
+mod backup;
 mod control_plane;
 mod credentials;
 mod delivery;

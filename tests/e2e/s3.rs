@@ -25,17 +25,23 @@ use crate::world::{World, eventually, parse};
 
 /// The image that `cluster/cluster s3` gives to the nodes.
 const IMAGE: &str = "localhost/s3:local";
-const ID: &str = "journal";
-const SECRET: &str = "a secret of the tests";
+pub(crate) const ID: &str = "journal";
+pub(crate) const SECRET: &str = "a secret of the tests";
 const LONG: Duration = Duration::from_mins(3);
 
 /// `spec.journal` of the shared system.
 pub(crate) fn journal(namespace: &str) -> Value {
-    json!({"objectStorage": {
+    json!({"objectStorage": bucket(namespace, "journal", &format!("{namespace}/mail"))})
+}
+
+/// A place in a bucket of the server.
+pub(crate) fn bucket(namespace: &str, bucket: &str, prefix: &str) -> Value {
+    json!({
         "endpoint": format!("http://s3.{namespace}.svc:9000"),
-        "bucket": "journal",
+        "bucket": bucket,
+        "prefix": prefix,
         "credentialsSecret": "s3",
-    }})
+    })
 }
 
 /// A message as the journal has it.
@@ -61,7 +67,7 @@ pub(crate) async fn serve(world: &World) {
     let mounts = json!([{"name": "data", "mountPath": "/data"}]);
     let pod = json!({
         "terminationGracePeriodSeconds": 1,
-        "initContainers": [{"name": "bucket", "image": image, "command": ["mkdir", "-p", "/data/journal"],
+        "initContainers": [{"name": "bucket", "image": image, "command": ["mkdir", "-p", "/data/journal", "/data/backup"],
             "securityContext": root, "volumeMounts": mounts}],
         "containers": [{"name": "s3", "image": IMAGE, "imagePullPolicy": "Never",
             "args": ["--port", ":9000", "--quiet", "posix", "/data"],
@@ -105,10 +111,11 @@ pub(crate) async fn right_credentials(world: &World) {
     credentials(world, SECRET).await;
 }
 
-async fn client(world: &World) -> AmazonS3 {
+/// A client for one of the server's buckets.
+pub(crate) async fn client_of(world: &World, bucket: &str) -> AmazonS3 {
     let service = world.api::<Service>().get("s3").await.unwrap().spec.unwrap().cluster_ip.unwrap();
     let builder = AmazonS3Builder::new().with_access_key_id(ID).with_secret_access_key(SECRET);
-    let builder = builder.with_bucket_name("journal").with_region("us-east-1").with_allow_http(true);
+    let builder = builder.with_bucket_name(bucket).with_region("us-east-1").with_allow_http(true);
     builder.with_endpoint(format!("http://{service}:9000")).build().unwrap()
 }
 
@@ -116,7 +123,7 @@ async fn client(world: &World) -> AmazonS3 {
 pub(crate) async fn find(world: &World, text: &str) -> Vec<Journalled> {
     let secret = world.api::<Secret>().get("mail-journal-key").await.unwrap().data.unwrap();
     let key: Identity = std::str::from_utf8(&secret["identity"].0).unwrap().parse().unwrap();
-    let (s3, prefix) = (client(world).await, format!("{}/mail", world.namespace));
+    let (s3, prefix) = (client_of(world, "journal").await, format!("{}/mail", world.namespace));
     let mut objects: BTreeMap<String, Path> = BTreeMap::new();
     let mut listing = s3.list(Some(&Path::from(prefix.as_str())));
     while let Some(object) = listing.try_next().await.unwrap() {

@@ -126,7 +126,7 @@ impl World {
         let object = json!({"metadata": {"name": namespace, "labels": {LABEL: ""}}});
         namespaces.create(&PostParams::default(), &parse(object)).await.expect("a namespace");
         let front = Front::Service(IpAddr::from([0; 4]));
-        let mut world = Self { client, namespace, front, tls: trust(&[]) };
+        let world = Self { client, namespace, front, tls: trust(&[]) };
         world.apply(parse::<Secret>(signatures())).await;
         let spec = spec(&world.namespace);
         if spec.get("journal").is_some() {
@@ -137,12 +137,17 @@ impl World {
         world.api::<MailSystem>().patch("mail", &params, &Patch::Apply(&system)).await.expect("a system");
         world.apply(parse::<MailDomain>(domain("angiang", DOMAIN))).await;
         world.ready::<MailSystem>("mail", Duration::from_mins(15)).await;
-        let service = world.api::<Service>().get("mail-gateway").await.expect("the gateway's Service");
+        world.again().await
+    }
+
+    /// The same system, reached as it is now: its Service may have another address, and its certificate be another.
+    pub(crate) async fn again(mut self) -> Self {
+        let service = self.api::<Service>().get("mail-gateway").await.expect("the gateway's Service");
         let address = service.spec.and_then(|spec| spec.cluster_ip).expect("its address");
-        world.front = Front::Service(address.parse().expect("an address"));
-        let secret = world.api::<Secret>().get("mail-tls").await.expect("the served certificate");
-        world.tls = trust(&secret.data.expect("data")["tls.crt"].0);
-        world
+        self.front = Front::Service(address.parse().expect("an address"));
+        let secret = self.api::<Secret>().get("mail-tls").await.expect("the served certificate");
+        self.tls = trust(&secret.data.expect("data")["tls.crt"].0);
+        self
     }
 
     /// The same system, whose clients come to the gateway in the pod with this address and to no other.

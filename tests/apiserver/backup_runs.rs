@@ -36,8 +36,8 @@ pub async fn wait_for(api: &TestApi, fits: impl Fn(&Work) -> bool) -> (Job, Work
     (job, work)
 }
 
-/// Ends a Job with these words, and waits until it is recorded and gone.
-pub async fn complete(api: &TestApi, job: &Job, said: &str) {
+/// Ends a Job with these words.
+pub async fn end(api: &TestApi, job: &Job, said: &str) {
     let all: Api<Job> = Api::namespaced(api.client.clone(), &api.namespace);
     let name = job.name_any();
     let status = json!({"status": {"startTime": "2026-12-01T00:00:00Z", "completionTime": "2026-12-01T00:00:01Z",
@@ -48,8 +48,14 @@ pub async fn complete(api: &TestApi, job: &Job, said: &str) {
     all.patch(&name, &PatchParams::default(), &Patch::Merge(result)).await.unwrap();
     // One that was done is recorded at once, and may be gone by now.
     let _ = all.patch_status(&name, &PatchParams::default(), &Patch::Merge(status)).await;
+}
+
+/// Ends a Job with these words, and waits until it is recorded and gone.
+pub async fn complete(api: &TestApi, job: &Job, said: &str) {
+    end(api, job, said).await;
+    let all: Api<Job> = Api::namespaced(api.client.clone(), &api.namespace);
     let uid = job.uid();
-    let gone = async || all.get_opt(&name).await.unwrap();
+    let gone = async || all.get_opt(&job.name_any()).await.unwrap();
     eventually(gone, |now| {
         now.as_ref().is_none_or(|now| now.uid() != uid || now.metadata.deletion_timestamp.is_some())
     })

@@ -8,7 +8,7 @@ async fn get_mail_lists_every_kind_with_its_columns() {
     api.run("kubectl", &["-n", &api.namespace, "apply", "-f", "examples/demo.yaml"]);
     let listed = api.run("kubectl", &["-n", &api.namespace, "get", "mail"]);
     let titles = [
-        "HOSTNAME READY REASON REPLICATED MAILBOXES AGE",
+        "HOSTNAME READY REASON REPLICATED MAILBOXES BACKUP AGE",
         "DOMAIN ORGANISATION MAILBOXES ALLOCATED READY REASON DNS AGE",
     ];
     let lines: Vec<String> =

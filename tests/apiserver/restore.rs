@@ -7,7 +7,7 @@ use kube::{
     api::{ListParams, Patch, PatchParams},
 };
 use mail_operator::{
-    api::{MailRestore, MailRestoreStatus, restore::RestorePhase},
+    api::{MailRestore, MailRestoreStatus, MailSnapshot, restore::RestorePhase},
     conditions,
     job::{Failed, MaintainDone, RestoreDone, RestoreWork, Said, Stored, Work},
 };
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     backup::{backup, jobs, make, secrets, system},
-    backup_runs::{complete, wait_for},
+    backup_runs::{complete, end, wait_for},
     harness::{self, TestApi},
     operator::{Running, eventually},
 };
@@ -63,8 +63,12 @@ async fn stored(api: &TestApi) {
             complete: true,
         };
         let done = MaintainDone { snapshots: vec![snapshot], size: Some(1024), failed: None };
-        complete(api, &job, &Said::Done(done).line()).await;
+        // They are recorded when all have ended.
+        end(api, &job, &Said::Done(done).line()).await;
     }
+    let snapshots: Api<MailSnapshot> = Api::namespaced(api.client.clone(), &api.namespace);
+    let shown = async || snapshots.get_opt(RUN).await.unwrap().map_or(0, |it| it.spec.parts.len());
+    eventually(shown, |parts| *parts == 2).await;
 }
 
 async fn of_shard(api: &TestApi, id: &str) -> (Job, RestoreWork) {

@@ -30,7 +30,7 @@ const TRIES: usize = 3;
 /// Between listings that are made only to forget something.
 const FORGETTING: SignedDuration = SignedDuration::from_mins(1);
 /// Failures that may pass by themselves.
-pub(super) const PASSING: [&str; 8] = [
+const PASSING: [&str; 8] = [
     "JobFailed",
     "Unreachable",
     "Stalled",

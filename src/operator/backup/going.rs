@@ -112,7 +112,7 @@ impl Turn<'_> {
             Vec::new()
         };
         let told = (running.activity, running.run.as_str(), shard);
-        match work::work(v, told, &self.fetched.snapshots, proving, &objects) {
+        match work::work(v, told, (&self.status, &self.fetched.snapshots), proving, &objects) {
             Ok((work, extra)) => {
                 write::policy(&settings.client, v).await?;
                 let job = backup::job(&v.of(), work::job_name(&running.run, shard), &work, &extra);

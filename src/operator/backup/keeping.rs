@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 
 use kube::ResourceExt;
 
-use super::{snapshots::COMPLETE, validated::Validated};
+use super::{decide::latest, snapshots::COMPLETE, validated::Validated};
 use crate::{
-    api::{MailSnapshot, MailSnapshotStatus, backup::ReclaimPolicy},
+    api::{
+        MailBackupStatus, MailSnapshot,
+        backup::{Activity, ReclaimPolicy},
+    },
     backup::{
         restic::SnapshotId,
         retention::{self, Kept},
@@ -39,21 +42,24 @@ pub fn provable(existing: &[MailSnapshot]) -> Option<&MailSnapshot> {
 }
 
 /// The runs to be forgotten: those that retention lets go, and those whose objects were deleted with that meaning. Never the
-/// last that was proven.
+/// last that was proven and has all, nor the one that `status` says was; and nothing while the repository is told to be
+/// damaged: who saves what is left needs it as it is.
 #[must_use]
-pub fn to_forget(v: &Validated, existing: &[MailSnapshot]) -> BTreeSet<String> {
-    if v.policy.suspended || v.store.is_none() {
+pub fn to_forget(v: &Validated, status: &MailBackupStatus, existing: &[MailSnapshot]) -> BTreeSet<String> {
+    if v.policy.suspended || v.store.is_none() || is_damaged(status) {
         return BTreeSet::new();
     }
-    let verified =
-        |status: &Option<MailSnapshotStatus>| status.as_ref().is_some_and(|status| status.verified.is_some());
-    let proven = existing.iter().filter(|it| verified(&it.status)).max_by_key(|it| it.spec.time.0);
-    let proven = proven.map(ResourceExt::name_any);
+    let verified = |snapshot: &MailSnapshot| {
+        is_complete(snapshot) && snapshot.status.as_ref().is_some_and(|status| status.verified.is_some())
+    };
+    let proven = existing.iter().filter(|it| verified(it)).max_by_key(|it| it.spec.time.0);
+    let protected: BTreeSet<_> =
+        proven.map(ResourceExt::name_any).into_iter().chain(status.verified_snapshot.clone()).collect();
     let kept = |snapshot: &MailSnapshot| {
         Some(Kept {
             id: SnapshotId::parse(&snapshot.spec.parts.first()?.id)?,
             time: snapshot.spec.time.0,
-            verified: verified(&snapshot.status),
+            verified: verified(snapshot),
             succeeded: is_complete(snapshot),
         })
     };
@@ -63,10 +69,21 @@ pub fn to_forget(v: &Validated, existing: &[MailSnapshot]) -> BTreeSet<String> {
     let all: Vec<_> = judged.clone().filter_map(kept).collect();
     let gone = retention::forget(&v.keep, &v.zone, &all);
     let by_retention = judged.filter(|it| kept(it).is_some_and(|kept| gone.contains(&kept.id)));
-    let deleted =
-        existing.iter().filter(|it| !stays(it) && v.reclaim == ReclaimPolicy::Delete && has_finalizer(it));
+    // Those of a former MailBackup of this name went with it: nobody meant their snapshots.
+    let ours = |it: &MailSnapshot| it.owner_references().iter().any(|owner| owner.uid == v.owner.uid);
+    let deleted = existing
+        .iter()
+        .filter(|it| !stays(it) && v.reclaim == ReclaimPolicy::Delete && has_finalizer(it) && ours(it));
     let all = by_retention.chain(deleted).map(ResourceExt::name_any);
-    all.filter(|name| Some(name) != proven.as_ref()).collect()
+    all.filter(|name| !protected.contains(name)).collect()
+}
+
+/// Whether the latest backup or proof found the repository damaged.
+fn is_damaged(status: &MailBackupStatus) -> bool {
+    [Activity::Backup, Activity::Verify]
+        .iter()
+        .filter_map(|activity| latest(status, *activity))
+        .any(|run| run.reason == "RepositoryDamaged")
 }
 
 /// Whether it waits for its snapshots to be forgotten when it is deleted.

@@ -48,7 +48,12 @@ async fn reconcile(object: Arc<Guarded<MailSnapshot>>, client: Arc<Client>) -> R
     let namespace = snapshot.namespace().unwrap_or_default();
     let backups: Api<MailBackup> = Api::namespaced((*client).clone(), &namespace);
     let backup = backups.get_metadata_opt(&snapshot.spec.backup).await?;
-    if backup.is_some_and(|backup| backup.metadata.deletion_timestamp.is_none()) {
+    // Another one of the same name is no owner: with its owner it lost who could mean that its snapshots go.
+    let owns = |uid: &Option<String>| {
+        uid.as_ref().is_some_and(|uid| snapshot.owner_references().iter().any(|owner| owner.uid == *uid))
+    };
+    if backup.is_some_and(|backup| backup.metadata.deletion_timestamp.is_none() && owns(&backup.metadata.uid))
+    {
         return Ok(Action::requeue(AGAIN));
     }
     write::release(&client, &namespace, &snapshot.name_any()).await?;

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
 
 use super::{
-    decide::PASSING,
     snapshots::{COMPLETE, Parts},
     validated::Validated,
 };
@@ -119,6 +118,17 @@ fn with(status: &MailSnapshotStatus, finding: Finding, now: &Time) -> Vec<Condit
     stays.chain(new.iter().filter(|_| !is_there).cloned()).collect()
 }
 
+/// What proves that a snapshot is not what it should be.
+const WRONG: [&str; 7] = [
+    "FilesDiffer",
+    "FilesMissing",
+    "MailboxesDiffer",
+    "ManifestDamaged",
+    "MessagesDiffer",
+    "RepositoryDamaged",
+    "SnapshotMissing",
+];
+
 /// The status of a snapshot after a proof.
 #[must_use]
 pub fn proven(
@@ -133,8 +143,8 @@ pub fn proven(
             Finding::yes(VERIFIED, "Verified", "it was restored, and all of it was there")
         }
         Some((reason, failed)) => {
-            // What was right once is so no more, unless it only could not be tried.
-            if !PASSING.contains(&reason) {
+            // What was right once is so no more; that it could not be tried says nothing against it.
+            if WRONG.contains(&reason) {
                 status.verified = None;
             }
             Finding::no(VERIFIED, reason, failed.message.clone())

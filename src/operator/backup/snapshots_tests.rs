@@ -1,9 +1,9 @@
 use super::*;
-use crate::conditions;
 use crate::operator::backup::{
     snapshot_object::proven,
     testing::{id, of_run, validated},
 };
+use crate::{api::MailBackupStatus, conditions};
 
 const RUN: &str = "nightly-20261205-013000";
 
@@ -131,7 +131,11 @@ fn a_repository_without_a_system_is_shown_and_nothing_is_forgotten() {
     v.store = None;
     let shown = view_of(&v, &[], &[listing(0, vec![night(1, 0), night(2, 0)])], None).apply;
     assert_eq!((complete(&shown[0]), shown.len()), (("Unknown", "SystemMissing"), 2));
-    assert!(shown.iter().all(is_doubtful) && to_forget(&v, &shown).is_empty() && provable(&shown).is_none());
+    assert!(
+        shown.iter().all(is_doubtful)
+            && to_forget(&v, &MailBackupStatus::default(), &shown).is_empty()
+            && provable(&shown).is_none()
+    );
     let odd = vec![of_run(1, "Latest of all", 5), of_run(2, "", 5)];
     assert_eq!(view_of(&v, &[], &[listing(0, odd)], None).count, 0, "no name of ours");
 }
@@ -142,12 +146,21 @@ fn retention_lets_go_of_whole_runs_and_never_of_the_last_proven() {
     let mut v = validated("retention: {keepLast: 1}", 1);
     let mut all = after("{}", &[listing(0, nights)]);
     let names = |all: &BTreeSet<String>| all.iter().map(|name| name[14..16].to_owned()).collect::<Vec<_>>();
-    assert_eq!(names(&to_forget(&v, &all)), ["01", "02", "03"]);
+    assert_eq!(names(&to_forget(&v, &MailBackupStatus::default(), &all)), ["01", "02", "03"]);
     all[1].status = Some(proven(&all[1], None, &now()));
-    assert_eq!(names(&to_forget(&v, &all)), ["01", "03"]);
+    assert_eq!(names(&to_forget(&v, &MailBackupStatus::default(), &all)), ["01", "03"]);
     assert_eq!(provable(&all).unwrap().name_any(), "nightly-20261204-013000");
+    // An object that was lost and made again does not know that it was proven; the MailBackup does.
+    let said = MailBackupStatus { verified_snapshot: Some(all[2].name_any()), ..Default::default() };
+    assert_eq!(names(&to_forget(&v, &said, &all)), ["01"]);
+    let damaged: MailBackupStatus = serde_json::from_value(serde_json::json!({"history": [
+        {"run": "r", "activity": "Verify", "reason": "RepositoryDamaged"},
+        {"run": "q", "activity": "Backup", "reason": "Succeeded"},
+    ]}))
+    .unwrap();
+    assert!(to_forget(&v, &damaged, &all).is_empty(), "nothing is pruned in a damaged repository");
     v.policy.suspended = true;
-    assert!(to_forget(&v, &all).is_empty());
+    assert!(to_forget(&v, &MailBackupStatus::default(), &all).is_empty());
 }
 
 #[test]
@@ -159,9 +172,16 @@ fn a_deleted_object_takes_its_snapshots_along_only_where_that_was_said() {
     all[0].metadata.deletion_timestamp = Some(now());
     all[1].metadata.deletion_timestamp = Some(now());
     all[1].status = Some(proven(&all[1], None, &now()));
-    assert_eq!(to_forget(&v, &all), ["nightly-20261201-013000".to_owned()].into(), "the proven one stays");
-    assert!(to_forget(&validated("{}", 1), &all).is_empty());
+    assert_eq!(
+        to_forget(&v, &MailBackupStatus::default(), &all),
+        ["nightly-20261201-013000".to_owned()].into(),
+        "the proven one stays"
+    );
+    assert!(to_forget(&validated("{}", 1), &MailBackupStatus::default(), &all).is_empty());
     assert_eq!(ids(all.iter(), 0), [id(10), id(20)].into());
+    all[0].metadata.owner_references = None;
+    let gone = to_forget(&v, &MailBackupStatus::default(), &all);
+    assert!(gone.is_empty(), "it went with a former MailBackup of this name");
 }
 
 #[test]

@@ -124,7 +124,7 @@ impl<'a> Turn<'a> {
             run_now: self.fetched.backup.annotations().get(RUN_NOW).map(String::as_str),
             ready: self.checked.problem.is_none(),
             doubtful: fewer || (v.store.is_some() && existing.iter().any(snapshots::is_doubtful)),
-            forget: !snapshots::to_forget(v, existing).is_empty(),
+            forget: !snapshots::to_forget(v, &self.status, existing).is_empty(),
             provable: snapshots::provable(existing).is_some(),
         }
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     api::{
-        MailSnapshot,
+        MailBackupStatus, MailSnapshot,
         backup::{Activity, VerifyMode},
     },
     job::{BackupWork, MaintainWork, VerifyWork, Work},
@@ -36,7 +36,7 @@ const UNKNOWN: &str = "6Gi";
 pub fn work(
     v: &Validated,
     (activity, run, shard): (Activity, &str, u32),
-    existing: &[MailSnapshot],
+    (status, existing): (&MailBackupStatus, &[MailSnapshot]),
     proving: Option<&str>,
     objects: &[String],
 ) -> Result<(Work, Extra), String> {
@@ -86,7 +86,7 @@ pub fn work(
             Work::Maintain(MaintainWork { repository, forget: BTreeSet::new(), read: true })
         }
         (Activity::Maintain, _) => {
-            let gone = to_forget(v, existing);
+            let gone = to_forget(v, status, existing);
             let forget = ids(existing.iter().filter(|it| gone.contains(&it.name_any())), shard);
             Work::Maintain(MaintainWork { repository, forget, read: false })
         }

@@ -12,7 +12,7 @@ fn snapshots(v: &Validated, numbers: &[u32]) -> Vec<MailSnapshot> {
 }
 
 fn told(v: &Validated, activity: Activity, existing: &[MailSnapshot]) -> (Work, Extra) {
-    work(v, (activity, "r", 0), existing, None, &["o-0".into()]).unwrap()
+    work(v, (activity, "r", 0), (&MailBackupStatus::default(), existing), None, &["o-0".into()]).unwrap()
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn a_backup_expects_what_there_is_and_makes_a_repository_only_where_nothing_was(
     assert!(!next.create);
     assert_eq!(next.expected, [id(1), id(2)].into());
     assert_eq!(extra.memory.unwrap().1, "2048Mi");
-    let missing = work(&v, (Activity::Backup, "r", 1), &[], None, &[]);
+    let missing = work(&v, (Activity::Backup, "r", 1), (&MailBackupStatus::default(), &[]), None, &[]);
     assert_eq!(missing.unwrap_err(), "the shard is gone");
 }
 
@@ -38,7 +38,9 @@ fn a_proof_is_of_the_latest_and_a_check_reads_all() {
     let (Work::Verify(proof), extra) = told(&v, Activity::Verify, &existing) else { panic!() };
     assert_eq!((proof.snapshot, proof.sample_percent), (id(2), 5));
     assert_eq!(extra.scratch.unwrap().size.0, "20Gi");
-    let (Work::Verify(on), _) = work(&v, (Activity::Verify, "r", 0), &existing, Some("run-1"), &[]).unwrap()
+    let (Work::Verify(on), _) =
+        work(&v, (Activity::Verify, "r", 0), (&MailBackupStatus::default(), &existing), Some("run-1"), &[])
+            .unwrap()
     else {
         panic!()
     };

@@ -44,7 +44,8 @@ pub fn resolve<'a>(
             ),
         ));
     }
-    let proven = found.status.as_ref().is_some_and(|status| status.verified.is_some());
+    let verified = found.status.as_ref().is_some_and(|status| status.verified.is_some());
+    let proven = verified && is_complete(found);
     if !proven && !restore.spec.allow_unverified {
         return Err(Problem::ends(
             "SnapshotNotVerified",

@@ -2,7 +2,7 @@ use insta::assert_yaml_snapshot;
 
 use super::*;
 use crate::{
-    api::backup::Activity,
+    api::{MailBackupStatus, backup::Activity},
     operator::backup::{
         snapshots::{Listing, view},
         testing::{of_run, validated},
@@ -16,7 +16,8 @@ fn made(v: &Validated, activity: Activity, objects: &[String]) -> Job {
     let listing = Listing { shard: 0, stored, whole: true, forgotten: [].into() };
     let now = serde_json::from_value("2026-12-05T12:00:00Z".into()).unwrap();
     let existing = view(v, &[], &[listing], None, &now).apply;
-    let (work, extra) = work(v, (activity, "run", 0), &existing, None, objects).unwrap();
+    let (work, extra) =
+        work(v, (activity, "run", 0), (&MailBackupStatus::default(), &existing), None, objects).unwrap();
     job(&v.of(), "run-0".into(), &work, &extra)
 }
 
@@ -42,7 +43,8 @@ fn a_proof_has_a_volume_of_its_own_and_no_store() {
 #[test]
 fn a_restore_may_have_the_stores_key() {
     let v = validated("{}", 1);
-    let (work, mut extra) = work(&v, (Activity::Maintain, "run", 0), &[], None, &[]).unwrap();
+    let (work, mut extra) =
+        work(&v, (Activity::Maintain, "run", 0), (&MailBackupStatus::default(), &[]), None, &[]).unwrap();
     extra.login = true;
     let job = job(&v.of(), "run-0".into(), &work, &extra);
     let pod = job.spec.unwrap().template.spec.unwrap();

@@ -106,14 +106,46 @@ fn link(from: &Path, to: &Path, frozen: &mut Frozen) -> Result<(), Error> {
         }
         Err(error) => error,
     };
-    if linked.kind() == ErrorKind::NotFound {
-        frozen.gone += 1;
-        return Ok(());
+    match linked.kind() {
+        ErrorKind::NotFound => {
+            frozen.gone += 1;
+            return Ok(());
+        }
+        // It is linked already: writing to it would be writing to the store's own file.
+        ErrorKind::AlreadyExists => return Ok(()),
+        // A file system without links, or one that has too many of this file.
+        _ => {}
     }
-    // A file system without links, or one that has too many of this file.
-    match copy::there(fs::copy(from, to)).map_err(at(from))? {
+    match copy::there(copied(from, to)).map_err(at(from))? {
         Some(_) => frozen.copied += 1,
         None => frozen.gone += 1,
     }
     Ok(())
+}
+
+/// Copies into a file that is new: one that is there may be a link to the very file that is copied.
+fn copied(from: &Path, to: &Path) -> io::Result<u64> {
+    let mut source = fs::File::open(from)?;
+    let mut target = fs::File::create_new(to)?;
+    io::copy(&mut source, &mut target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_linked_already_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("1."), folder.path().join("frozen"));
+        fs::write(&from, "a message").unwrap();
+        let mut frozen = Frozen::default();
+        for _ in 0..2 {
+            link(&from, &to, &mut frozen).unwrap();
+            assert_eq!(fs::read_to_string(&from).unwrap(), "a message");
+        }
+        assert_eq!(frozen.linked, 1);
+        assert!(copied(&from, &to).is_err(), "nothing is written over");
+        assert_eq!(copied(&from, &folder.path().join("copy")).unwrap(), 9);
+    }
 }

@@ -127,7 +127,7 @@ pub fn systems(api: &TestApi) -> Api<MailSystem> {
 pub async fn condition(api: &TestApi, type_: &str, reason: &str) -> (Condition, Duration) {
     let started = Instant::now();
     let mut last = None;
-    while started.elapsed() < Duration::from_mins(1) {
+    while started.elapsed() < Duration::from_mins(3) {
         let status = systems(api).get("demo").await.unwrap().status.unwrap_or_default();
         last = conditions::get(&status.conditions, type_).cloned();
         match last {
@@ -149,7 +149,7 @@ pub async fn eventually<T: std::fmt::Debug>(
         if check(&value) {
             return value;
         }
-        assert!(started.elapsed() < Duration::from_mins(1), "it never came to that, last: {value:?}");
+        assert!(started.elapsed() < Duration::from_mins(3), "it never came to that, last: {value:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

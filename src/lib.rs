@@ -21,9 +21,11 @@
 //!
 //! [`cli`] is `kubectl mail`. [`failover`] decides which of a shard's two stores is primary; [`journal`] is the format in which accepted mail is kept.
 //!
-//! [`backup`] has the engine of backups: when they are due, what they hold, restic, and whether they succeeded.
+//! [`backup`] has the engine of backups: when they are due, what they hold, restic, and whether they succeeded. The operator
+//! (`operator::backup`, `operator::restore`) makes a Job for each piece of work, [`agent::job`] does it in the Job's pod, and
+//! [`job`] is what they say to each other.
 //!
-//! [`api`], [`directory`], [`failover`], [`journal::sealed`], [`signing`], [`wire`], [`operator::desired`] and [`operator::config`] are pure:
+//! [`api`], [`directory`], [`failover`], [`job`], [`journal::sealed`], [`signing`], [`wire`], [`operator::desired`] and [`operator::config`] are pure:
 //! they import neither a client nor a socket. So is [`backup`], but for restic's process and a look at
 //! object storage.
 

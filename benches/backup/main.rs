@@ -57,7 +57,7 @@ fn main() {
     println!("| size of {mail:.0} MB | {ours:.0} MB | {plain:.0} MB | {:.2} times |", ours / plain);
 }
 
-/// Both, each once to warm what the disk has in memory.
+/// Both, the plain one first: what it read is in memory for the other, as the file system keeps it.
 fn compare(pod: &Pod, what: &str, run: &str) {
     let (plain, plain_peak) = measured(|| plain(pod));
     let (ours, peak) = measured(|| {

@@ -2,7 +2,6 @@
 
 use std::{
     panic::{AssertUnwindSafe, resume_unwind},
-    process::Output,
     time::Duration,
 };
 
@@ -17,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{
     imap,
+    plugin::kubectl_mail,
     smtp::{Smtp, message},
     world::{Account, World, eventually, run, run_alone, unique},
 };
@@ -31,14 +31,6 @@ async fn accepted(world: &World, to: &[&str], subject: &str) -> String {
     assert_eq!(reply.code, 250, "{reply:?}");
     let line = text.lines().find_map(|line| line.strip_prefix("Message-ID: ")).unwrap();
     line.to_owned()
-}
-
-fn kubectl_mail(world: &World, arguments: &[&str]) -> Output {
-    std::process::Command::new(env!("CARGO_BIN_EXE_kubectl-mail"))
-        .args(["-n", &world.namespace])
-        .args(arguments)
-        .output()
-        .unwrap()
 }
 
 /// Waits until the story of a message has all of these parts; gives it.

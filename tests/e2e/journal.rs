@@ -13,7 +13,9 @@ use tokio::{
 };
 
 use crate::{
-    imap, s3,
+    imap,
+    plugin::kubectl_mail,
+    s3,
     smtp::{Reply, Smtp, message},
     world::{Account, World, eventually, run, run_alone, unique},
 };
@@ -125,15 +127,6 @@ fn preferred_accepts_without_object_storage_and_uploads_later() {
         assert_eq!(s3::find(world, &subject).await.len(), 1);
         durability("Required").await;
     });
-}
-
-/// `kubectl mail`, with the kubeconfig of the tests.
-fn kubectl_mail(world: &World, arguments: &[&str]) -> std::process::Output {
-    std::process::Command::new(env!("CARGO_BIN_EXE_kubectl-mail"))
-        .args(["-n", &world.namespace])
-        .args(arguments)
-        .output()
-        .unwrap()
 }
 
 #[test]

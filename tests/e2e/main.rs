@@ -11,6 +11,7 @@ pub(crate) const JOURNAL: bool = true;
 mod imap;
 mod life;
 mod local;
+mod plugin;
 mod s3;
 mod sending;
 mod sieve;

@@ -26,7 +26,9 @@ use super::{
     vault::{Vault, restore},
 };
 use crate::{
-    imap, s3,
+    imap,
+    plugin::kubectl_mail,
+    s3,
     smtp::{Smtp, message},
     world::{Account, HOSTNAME, World, alone, eventually, unique},
 };
@@ -91,11 +93,6 @@ async fn all_of(world: &World, accounts: &[Account]) -> Vec<Vec<String>> {
         all.push(eventually(LONG, &what, async || read(world, account).await).await);
     }
     all
-}
-
-fn kubectl_mail(world: &World, arguments: &[&str]) -> std::process::Output {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_kubectl-mail"));
-    command.args(["-n", &world.namespace]).args(arguments).output().unwrap()
 }
 
 /// Deletes all objects of a kind and waits until they are gone.
